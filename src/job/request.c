@@ -14,8 +14,6 @@ void cor_request_done(CorRequest *request)
     }
     free(request->inputs);
     free(request->inputs_key);
-    free(request->study_part);
-    free(request->series_part);
     json_decref(request->params);
     json_decref(request->outputs);
     *request = (CorRequest){0};
@@ -108,9 +106,7 @@ static bool fill(const json_t *object, CorRequest *request, CorError *err)
         !copy_text(object, "algo_id", request->algo_id, COR_ALGO_ID_SIZE, err) ||
         !copy_text(object, "algo_version", request->algo_version, COR_VERSION_SIZE, err) ||
         !copy_text(object, "key_hash", request->key_hash, sizeof(request->key_hash), err) ||
-        !copy_text(pacs, "scope", request->scope, sizeof(request->scope), err) ||
-        !duplicate_text(object, "study_part", &request->study_part, err) ||
-        !duplicate_text(object, "series_part", &request->series_part, err)) {
+        !copy_text(pacs, "scope", request->scope, sizeof(request->scope), err)) {
         return false;
     }
     request->accepted_unix_ms = cor_json_integer(object, "accepted_unix_ms", 0);

@@ -45,10 +45,8 @@ typedef struct CorRequest {
     json_t *outputs; /* array of roles, or NULL for all that the algorithm makes */
     CorInput *inputs;
     size_t input_len;
-    char *inputs_key;  /* NULL when the inputs are inline */
-    char key_hash[9];  /* 8 hex digits, "" for default parameters: part of derived keys */
-    char *study_part;  /* <study> of derived keys */
-    char *series_part; /* <series> of derived keys, may be "" */
+    char *inputs_key; /* NULL when the inputs are inline */
+    char key_hash[9]; /* 8 hex digits, "" for default parameters: part of derived keys */
 } CorRequest;
 
 void cor_request_done(CorRequest *request);
