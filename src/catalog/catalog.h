@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Study / Series / Instance index of everything that is stored, and the feed of its changes.
+ *
+ * It can be rebuilt from the objects: cor_catalog_clear(), then cor_catalog_add() for each.  Rules:
+ * a SOP Instance UID is stored once; a (bucket, key) belongs to one instance; a Series belongs to
+ * one Study.  The same UID with the same digest is a duplicate, and the first key stays.
+ *
+ * Every arrival and removal gets the next number of the change feed, in the transaction that makes
+ * it: numbers count up from 1 without gaps and in the order of commits.
+ *
+ * Functions take a transaction of driver/sql.h.  Those marked "reads" may run inside
+ * cor_sql_read(); the others need cor_sql_write() and do nothing that outlives a failing commit.
+ *
+ * Durability  That of the transaction.
+ * Ownership   cor_catalog_open() gives a database to cor_sql_close(); instances and lists are freed
+ *             with their own functions.
+ * Threads     cor_catalog_open(): Thread-safe.  The rest as its transaction: One thread at a time.
+ * Blocking    As cor_sql_read() and cor_sql_write(); nothing waits inside a transaction.
+ * Errors      NOT_FOUND, CONFLICT, LIMIT and INVALID as said below; those of driver/sql.h.  Texts
+ * hold UIDs, never keys or attributes (invariant 7). Units       Bytes; wall-clock ms; positions in
+ * mm.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "driver/sql.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define COR_CATALOG_BUCKET_SIZE 32
+#define COR_CATALOG_PAGE_MAX ((size_t) 10000) /* rows in one page */
+#define COR_CATALOG_RESOLVE_MAX ((size_t) 100000)
+
+/* What is to be put into the catalogue.  All pointers are borrowed for the call. */
+typedef struct CorCatalogEntry {
+    const json_t *index;     /* the record of cor_dicom_index_json() */
+    const char *bucket;      /* "pacs", or "output" for derived objects */
+    const char *key;         /* passes cor_key_check() */
+    uint64_t size;           /* bytes */
+    const char *sha256;      /* 64 lower-case hexadecimal digits */
+    int64_t created_unix_ms; /* when it arrived */
+    bool is_derived;         /* made by one of our jobs */
+    const char *algo_id;     /* of a derived object; may be NULL */
+    const char *job_id;      /* of a derived object; may be NULL */
+} CorCatalogEntry;
+
+typedef enum CorCatalogOutcome {
+    COR_CATALOG_ADDED = 0, /* it is new */
+    COR_CATALOG_DUPLICATE, /* same UID, same digest: nothing changes, the first key stays */
+    COR_CATALOG_REPLACED, /* a derived object takes the place of itself: same UID, bucket and key */
+} CorCatalogOutcome;
+
+/* One stored SOP Instance.  One allocation: freed as a whole. */
+typedef struct CorCatalogInstance {
+    char study_instance_uid[COR_UID_SIZE];
+    char series_instance_uid[COR_UID_SIZE];
+    char sop_instance_uid[COR_UID_SIZE];
+    char sop_class_uid[COR_UID_SIZE];
+    char transfer_syntax_uid[COR_UID_SIZE];
+    char frame_of_reference_uid[COR_UID_SIZE]; /* "" if there is none */
+    char modality[17];                         /* "" if unknown */
+    char bucket[COR_CATALOG_BUCKET_SIZE];
+    char sha256[65];
+    uint64_t size; /* bytes */
+    int64_t created_unix_ms;
+    int64_t change_seq; /* the number of the change that brought these bytes */
+    int64_t instance_number;
+    double slice_position_mm; /* Image Position projected on the normal of Image Orientation */
+    int rows;
+    int columns;
+    int frames;
+    bool has_instance_number;
+    bool has_slice_position;
+    bool has_pixels;
+    bool is_derived;
+    char key[]; /* NUL-terminated */
+} CorCatalogInstance;
+
+static inline void cor_catalog_instance_freep(CorCatalogInstance **slot)
+{
+    free(*slot);
+    *slot = NULL;
+}
+
+typedef struct CorCatalogInstances {
+    CorCatalogInstance **items;
+    size_t len;
+    bool has_more; /* only of pages: there are further rows */
+} CorCatalogInstances;
+
+/** Free a list.  NULL is ignored. */
+void cor_catalog_instances_free(CorCatalogInstances *instances);
+COR_DEFINE_CLEANUP(CorCatalogInstances, cor_catalog_instances_free)
+
+typedef struct CorCatalogTexts {
+    char **items;
+    size_t len;
+    bool has_more;
+} CorCatalogTexts;
+
+/** Free a list.  NULL is ignored. */
+void cor_catalog_texts_free(CorCatalogTexts *texts);
+COR_DEFINE_CLEANUP(CorCatalogTexts, cor_catalog_texts_free)
+
+typedef enum CorPacsScope {
+    COR_PACS_IMAGE = 0,
+    COR_PACS_SERIES,
+    COR_PACS_STUDY,
+} CorPacsScope;
+
+/* What a client names.  Each id is a DICOM UID or a part of a key, mixed as you like:
+ *
+ *   study_id   leading parts of keys in bucket "pacs" ("a/b" is of "a/b/c.dcm", never of "a/bc")
+ *   series_id  the parts that follow the study's; below a Study UID those that follow the study's
+ *              common folder, or the leading parts of the whole key.  NULL: any series of the study
+ *   image_id   the parts that follow; below a Series UID the last part or parts of the key
+ *
+ * Where both a key and a UID match, the key wins.  Derived objects are found by UID: a study means
+ * what came in, a Series UID or SOP Instance UID may also name something derived. */
+typedef struct CorPacsRef {
+    const char *study_id;
+    const char *series_id; /* needed for scope series; ignored for scope study */
+    const char *image_id;  /* needed for scope image; ignored otherwise */
+    CorPacsScope scope;
+} CorPacsRef;
+
+typedef struct CorCatalogTotals {
+    int64_t studies;
+    int64_t series;
+    int64_t instances;
+    int64_t bytes;
+    int64_t last_change_seq; /* 0 before the first change */
+} CorCatalogTotals;
+
+/** The scope of "image", "series" or "study"; false for anything else. */
+bool cor_pacs_scope_from_name(const char *name, CorPacsScope *ret_scope);
+
+/**
+ * Open the catalogue's database, creating it if there is none, and bring its tables up to date.
+ *
+ * @param ret_db  receives the database; the caller closes it with cor_sql_close()
+ */
+COR_MUSTCHECK bool cor_catalog_open(const char *path, const CorSqlOptions *options, CorSql **ret_db,
+                                    CorError *err);
+
+/** Bring the catalogue's tables up to date in a database that is open already.  Writes. */
+COR_MUSTCHECK bool cor_catalog_migrate(CorSqlTxn *txn, CorError *err);
+
+/**
+ * Put an instance into the catalogue.  Writes; idempotent.
+ *
+ * @param ret_outcome   what became of it
+ * @param ret_existing  receives for a duplicate the instance that is there, whose bucket and key
+ * may differ from the entry's, else NULL; may be NULL.  free() it
+ * @param err           INVALID: the record lacks a UID or holds an illegal one.  CONFLICT, with the
+ *                      UIDs that collide: same SOP Instance UID with other bytes, same key with
+ *                      another UID, or a Series that belongs to another Study
+ */
+COR_MUSTCHECK bool cor_catalog_add(CorSqlTxn *txn, const CorCatalogEntry *entry,
+                                   CorCatalogOutcome *ret_outcome,
+                                   CorCatalogInstance **ret_existing, CorError *err);
+
+/** Tell what cor_catalog_add() would do, or why it would refuse.  Reads. */
+COR_MUSTCHECK bool cor_catalog_check(CorSqlTxn *txn, const CorCatalogEntry *entry,
+                                     CorCatalogOutcome *ret_outcome,
+                                     CorCatalogInstance **ret_existing, CorError *err);
+
+/** Find an instance by SOP Instance UID: NULL if there is none.  Reads.  free() it. */
+COR_MUSTCHECK bool cor_catalog_find(CorSqlTxn *txn, const char *sop_instance_uid,
+                                    CorCatalogInstance **ret_instance, CorError *err);
+
+/** Find an instance by bucket and key: NULL if there is none.  Reads.  free() it. */
+COR_MUSTCHECK bool cor_catalog_find_key(CorSqlTxn *txn, const char *bucket, const char *key,
+                                        CorCatalogInstance **ret_instance, CorError *err);
+
+/** True in *ret_has if an instance has this bucket and key: for sweeping what no row names.  Reads.
+ */
+COR_MUSTCHECK bool cor_catalog_has_key(CorSqlTxn *txn, const char *bucket, const char *key,
+                                       bool *ret_has, CorError *err);
+
+/**
+ * Get the DICOM JSON Model of an instance's header, as it was given in "attributes".  Reads.
+ *
+ * @param ret_json  receives malloc()ed text
+ * @param err       NOT_FOUND if there is no such instance
+ */
+COR_MUSTCHECK bool cor_catalog_attributes(CorSqlTxn *txn, const char *sop_instance_uid,
+                                          char **ret_json, size_t *ret_size, CorError *err);
+
+/**
+ * Take an instance out, with its Series and Study if they become empty.  Writes.
+ *
+ * @param ret_removed  receives what it was, so that the caller can remove the object, or NULL if
+ * there was none (which is no error); may be NULL.  free() it
+ */
+COR_MUSTCHECK bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid,
+                                      int64_t now_unix_ms, CorCatalogInstance **ret_removed,
+                                      CorError *err);
+
+/**
+ * Turn what a client names into instances.  Reads.
+ *
+ * A series comes in the order of Instance Number, then slice position, then key; a study series by
+ * series.  Never empty on success.
+ *
+ * @param max            LIMIT if there are more; 1 to COR_CATALOG_RESOLVE_MAX
+ * @param ret_instances  receives the list
+ * @param err            NOT_FOUND "no such study", "no such series in the study" or "no such image
+ * in the series"; CONFLICT if image_id fits several; INVALID if an id is missing
+ */
+COR_MUSTCHECK bool cor_catalog_resolve(CorSqlTxn *txn, const CorPacsRef *ref, size_t max,
+                                       CorCatalogInstances **ret_instances, CorError *err);
+
+typedef struct CorCatalogImagesOptions {
+    const char *study_id;
+    const char *series_id; /* NULL for all series */
+    const char *after;     /* keys greater than this one; NULL or "" from the start */
+    size_t max;            /* 1 to COR_CATALOG_PAGE_MAX */
+} CorCatalogImagesOptions;
+
+/**
+ * List the images of a study or series in byte order of their keys, one page at a time; the ids are
+ * those of CorPacsRef.  Where nothing matches the page is empty.  Reads.
+ */
+COR_MUSTCHECK bool cor_catalog_images(CorSqlTxn *txn, const CorCatalogImagesOptions *options,
+                                      CorCatalogInstances **ret_instances, CorError *err);
+
+/**
+ * List study ids, one page at a time, in byte order: of each Study the longest common folder of its
+ * keys in bucket "pacs", else its Study Instance UID.  Studies that share a folder share the id.
+ * Reads.
+ *
+ * @param after      ids greater than this one; NULL or "" from the start
+ * @param max        1 to COR_CATALOG_PAGE_MAX
+ */
+COR_MUSTCHECK bool cor_catalog_study_ids(CorSqlTxn *txn, const char *after, size_t max,
+                                         CorCatalogTexts **ret_ids, CorError *err);
+
+/**
+ * List all instances in the order of bucket and key, one page at a time, to check them against the
+ * objects.  Reads.
+ *
+ * @param after_bucket  with after_key the last one of the previous page; NULL from the start
+ */
+COR_MUSTCHECK bool cor_catalog_page(CorSqlTxn *txn, const char *after_bucket, const char *after_key,
+                                    size_t max, CorCatalogInstances **ret_instances, CorError *err);
+
+/** Count what is there, in constant time.  Reads. */
+COR_MUSTCHECK bool cor_catalog_totals(CorSqlTxn *txn, CorCatalogTotals *ret_totals, CorError *err);
+
+/**
+ * Forget all instances, to add them again.  Writes.  The change feed goes on: it says "cleared",
+ * and then every arrival once more.
+ */
+COR_MUSTCHECK bool cor_catalog_clear(CorSqlTxn *txn, int64_t now_unix_ms, CorError *err);
