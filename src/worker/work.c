@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One job, from the claimed message to its settlement.
+ *
+ *     claim -> fetch -> compute and store, object by object -> send result -> acknowledge
+ *
+ * What becomes of a message is decided in settle() and nowhere else, by the class of the error: a
+ * store that is away is waited for and costs no attempt; a lost host costs one; everything else
+ * ends the job with a result that says why (invariant 8).
+ */
+#include "worker/worker-priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "job/derived.h"
+#include "job/result.h"
+#include "program/failpoint.h"
+#include "program/log.h"
+#include "program/metrics.h"
+
+enum {
+    RETRY_FIRST_MS = 250,  /* after a lost host; doubles with every attempt */
+    STORE_FIRST_MS = 1000, /* while a store is away; doubles up to the next */
+    STORE_MAX_MS = 60000,
+    HOST_WAIT_MS = 30000,
+    TIMEOUT_ATTEMPTS = 2, /* a hang is tried once more */
+};
+
+static CorMetric job_seconds = COR_METRIC_HISTOGRAM(
+    "corsia_job_seconds", "Time that jobs spent in each stage.", "algo", "stage");
+
+static void report_progress(CorWork *work, double fraction, const char *stage)
+{
+    const CorWorkerEvents *events = &work->worker->options.events;
+
+    if (events->progress) {
+        events->progress(events->context, &work->request, fraction, stage);
+    }
+}
+
+/* --- fetch --- */
+
+/* The list of inputs of a large series is an object of its own. */
+static bool load_inputs(CorWork *work, CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *array = NULL;
+    char *text = NULL;
+    size_t size = 0;
+
+    if (work->request.input_len > 0) {
+        return true;
+    }
+    if (!cor_blob_read(work->worker->options.blobs, COR_BUCKET_JOBS, work->request.inputs_key,
+                       (size_t) 64 * 1024 * 1024, &text, &size, err)) {
+        return false;
+    }
+    bool ok =
+        cor_json_parse(text, size, &array, err) && cor_inputs_from_json(array, &work->request, err);
+    free(text);
+    return ok;
+}
+
+/* Open an input and check that it is what was pinned when the job was accepted. */
+static bool open_input(CorWork *work, const CorInput *input, int *ret_file, CorError *err)
+{
+    COR_CLEANUP(cor_object_done) CorObject object = {.file = -1};
+    uint8_t digest[COR_SHA256_SIZE];
+    char hex[COR_SHA256_HEX_SIZE];
+
+    if (!cor_blob_open_object(work->worker->options.blobs, input->bucket, input->key, &object,
+                              err)) {
+        return false;
+    }
+    if (object.size != input->size_bytes ||
+        !cor_sha256_fd(object.file, object.size, digest, NULL) ||
+        strcmp(cor_hex_encode(digest, sizeof(digest), hex), input->sha256) != 0) {
+        return cor_fail(err, COR_ERR_CONFLICT, "the image was changed after the job was accepted");
+    }
+    *ret_file = COR_TAKE_FD(object.file);
+    return true;
+}
+
+static bool fetch(CorWork *work, CorHostInput **ret_inputs, CorError *err)
+{
+    if (!load_inputs(work, err)) {
+        return false;
+    }
+
+    size_t len = work->request.input_len;
+    CorHostInput *inputs = cor_new_array(CorHostInput, len);
+    if (!inputs) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu inputs", len);
+    }
+    for (size_t i = 0; i < len; i++) {
+        inputs[i].fd = -1;
+    }
+    *ret_inputs = inputs; /* from here on the caller closes them */
+    for (size_t i = 0; i < len; i++) {
+        const CorInput *input = &work->request.inputs[i];
+        inputs[i].sop_instance_uid = input->sop_instance_uid;
+        inputs[i].series_instance_uid = input->series_instance_uid;
+        if (!open_input(work, input, &inputs[i].fd, err)) {
+            cor_error_wrap(err, "input %s", input->sop_instance_uid);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void close_inputs(CorHostInput *inputs, size_t len)
+{
+    for (size_t i = 0; inputs && i < len; i++) {
+        cor_fd_closep(&inputs[i].fd);
+    }
+    free(inputs);
+}
+
+/* --- compute and store --- */
+
+static void on_progress(void *context, double fraction, const char *stage)
+{
+    CorWork *work = context;
+
+    if (!work->is_computing) {
+        work->is_computing = true;
+        COR_FAILPOINT(WHILE_COMPUTING);
+    }
+    report_progress(work, fraction, stage);
+}
+
+/* Store one derived object under its key; a function of the input, so that a retry overwrites. */
+static bool store_output(CorWork *work, int fd, const json_t *output, CorError *err)
+{
+    int64_t source = cor_json_integer(output, "source", -1);
+    int64_t size = cor_json_integer(output, "size", -1);
+    uint8_t digest[COR_SHA256_SIZE];
+    char hex[COR_SHA256_HEX_SIZE];
+    char key[COR_KEY_SIZE];
+
+    if (fd < 0 || size < 0 || source < 0 || (size_t) source >= work->request.input_len) {
+        return cor_fail(err, COR_ERR_CORRUPT, "the host described an output that cannot be");
+    }
+    if (!cor_derived_key(&work->request.inputs[source], work->request.algo_id,
+                         work->request.key_hash, key, err) ||
+        !cor_blob_put_file(work->worker->options.blobs, COR_BUCKET_OUTPUT, key, fd, (uint64_t) size,
+                           digest, err)) {
+        return false;
+    }
+
+    json_t *stored = json_copy((json_t *) output);
+    if (!stored || json_object_set_new(stored, "bucket", json_string(COR_BUCKET_OUTPUT)) != 0 ||
+        json_object_set_new(stored, "key", json_string(key)) != 0 ||
+        json_object_set_new(stored, "sha256",
+                            json_string(cor_hex_encode(digest, sizeof(digest), hex))) != 0 ||
+        json_array_append_new(work->outputs, stored) != 0) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for the list of outputs");
+    }
+    return true;
+}
+
+static bool on_output(void *context, int fd, const json_t *output, CorError *err)
+{
+    CorWork *work = context;
+    int64_t start_us = cor_time_us();
+
+    work->stage = "store";
+    bool ok = store_output(work, fd, output, err);
+    work->store_us += cor_time_us() - start_us;
+    if (ok) {
+        work->stage = "compute";
+    }
+    return ok;
+}
+
+/* Hand the pinned inputs to a host and store what it derives.  Nothing here looks into DICOM bytes
+ * (invariant 6). */
+static bool run_in_host(CorWork *work, const CorHostInput *inputs, json_t **ret_result,
+                        CorError *err)
+{
+    const CorWorkerOptions *options = &work->worker->options;
+    const CorRequest *request = &work->request;
+    COR_CLEANUP(cor_host_lease_releasep) CorHostLease *host = NULL;
+    CorHostCallbacks callbacks = {
+        .on_progress = on_progress, .on_output = on_output, .context = work};
+    CorHostRun run = {.algo_id = request->algo_id,
+                      .params = request->params,
+                      .scope = request->scope,
+                      .outputs = request->outputs,
+                      .inputs = inputs,
+                      .input_len = request->input_len,
+                      .accepted_unix_ms = request->accepted_unix_ms,
+                      .timeout_ms = options->timeout_ms};
+
+    if (!cor_host_pool_lease(options->hosts, HOST_WAIT_MS, &host, err)) {
+        return false;
+    }
+    if (!cor_worker_priv_expose_host(work, host, err)) {
+        return false;
+    }
+    int64_t start_us = cor_time_us();
+    bool ok = cor_host_run(host, &run, &callbacks, ret_result, err);
+    work->compute_us = cor_time_us() - start_us - work->store_us;
+    work->host_failure = cor_host_lease_failure(host);
+    cor_worker_priv_hide_host(work);
+    return ok;
+}
+
+/* --- the result --- */
+
+static double ms_of(int64_t us)
+{
+    return (double) us / 1000.0;
+}
+
+static double queued_ms(const CorWork *work, int64_t now_unix_ms, int64_t now_us)
+{
+    double since_claim = ms_of(now_us - work->claimed_us);
+    double since_accepted = (double) (now_unix_ms - work->request.accepted_unix_ms);
+
+    return COR_MAX(0.0, since_accepted - since_claim);
+}
+
+static json_t *timing(const CorWork *work)
+{
+    int64_t now_us = cor_time_us();
+    int64_t now_unix_ms = cor_time_unix_ms();
+    double total = ms_of(now_us - work->claimed_us) + queued_ms(work, now_unix_ms, now_us);
+
+    return json_pack("{s:f, s:f, s:f, s:f, s:f}", "queued", queued_ms(work, now_unix_ms, now_us),
+                     "fetch", ms_of(work->fetch_us), "compute", ms_of(work->compute_us), "store",
+                     ms_of(work->store_us), "total", total);
+}
+
+static json_t *new_result(const CorWork *work, const char *status)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:o}", "job_id", work->request.job_id, "algo_id",
+                     work->request.algo_id, "client_id", work->request.client_id, "status", status,
+                     "attempts", cor_message_receives(work->message), "timing_ms", timing(work));
+}
+
+/* A long list of outputs goes into an object of its own. */
+static bool add_outputs(CorWork *work, json_t *result, CorError *err)
+{
+    char *text = cor_json_text(work->outputs);
+    bool ok = true;
+
+    if (!text) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for the list of outputs");
+    }
+    size_t size = strlen(text);
+    if (size <= COR_LIST_INLINE_MAX) {
+        (void) json_object_set(result, "outputs", work->outputs);
+    } else {
+        char key[COR_KEY_SIZE];
+        (void) snprintf(key, sizeof(key), "%s/outputs.json", work->request.job_id);
+        (void) json_object_set_new(result, "outputs_key", json_string(key));
+        ok = cor_blob_put_bytes(work->worker->options.blobs, COR_BUCKET_JOBS, key, text, size, err);
+    }
+    free(text);
+    return ok;
+}
+
+/* The result may be sent again after a crash, because the request is acknowledged only later. */
+static bool send_result(CorWork *work, const json_t *result, CorError *err)
+{
+    char *text = cor_json_text(result);
+    char message_id[COR_UUID_SIZE];
+
+    if (!text) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a result");
+    }
+    CorQueueSend send = {.group_id = work->request.job_id,
+                         .dedup_id = work->request.job_id,
+                         .client_id = work->request.client_id,
+                         .body = text,
+                         .body_size = strlen(text),
+                         .is_resendable = true};
+    bool ok = cor_queue_send(work->worker->options.results, &send, message_id, err);
+    free(text);
+    return ok;
+}
+
+static bool send_success(CorWork *work, const json_t *host_result, CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *result = new_result(work, "succeeded");
+    json_t *measurements = json_object_get(host_result, "measurements");
+
+    if (!result) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a result");
+    }
+    (void) json_object_set_new(result, "found",
+                               json_boolean(cor_json_boolean(host_result, "found", false)));
+    if (measurements) {
+        (void) json_object_set(result, "measurements", measurements);
+    }
+    work->stage = "store";
+    return add_outputs(work, result, err) && send_result(work, result, err);
+}
+
+static bool send_failure(CorWork *work, const char *code, const char *message, CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *result = new_result(work, "failed");
+    json_t *why = cor_result_error(code, message, work->stage, cor_message_receives(work->message));
+
+    if (!result || json_object_set_new(result, "error", why) != 0) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a result");
+    }
+    return send_result(work, result, err);
+}
+
+static void observe(const CorWork *work)
+{
+    const char *algo = work->request.algo_id;
+
+    cor_metric_observe(&job_seconds, COR_LABELS(algo, "fetch"), ms_of(work->fetch_us) / 1000.0);
+    cor_metric_observe(&job_seconds, COR_LABELS(algo, "compute"), ms_of(work->compute_us) / 1000.0);
+    cor_metric_observe(&job_seconds, COR_LABELS(algo, "store"), ms_of(work->store_us) / 1000.0);
+    cor_metric_observe(&job_seconds, COR_LABELS(algo, "total"),
+                       ms_of(cor_time_us() - work->claimed_us) / 1000.0);
+}
+
+/* --- the whole --- */
+
+static bool run_job(CorWork *work, CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *host_result = NULL;
+    const CorWorkerEvents *events = &work->worker->options.events;
+    CorHostInput *inputs = NULL;
+
+    if (events->started) {
+        events->started(events->context, &work->request, cor_message_receives(work->message));
+    }
+    COR_FAILPOINT(AFTER_CLAIM);
+
+    int64_t start_us = cor_time_us();
+    bool ok = fetch(work, &inputs, err);
+    work->fetch_us = cor_time_us() - start_us;
+    if (ok) {
+        work->stage = "compute";
+        ok = run_in_host(work, inputs, &host_result, err);
+    }
+    close_inputs(inputs, work->request.input_len);
+    if (!ok) {
+        return false;
+    }
+    COR_FAILPOINT(AFTER_OBJECT);
+    if (!send_success(work, host_result, err)) {
+        return false;
+    }
+    COR_FAILPOINT(AFTER_RESULT);
+    observe(work);
+    return true;
+}
+
+/* --- settlement --- */
+
+static void log_settled(const CorWork *work, const char *what, const CorError *err)
+{
+    cor_log_warning(what, COR_F("job", work->request.job_id), COR_F("stage", work->stage),
+                    COR_FI("attempt", cor_message_receives(work->message)),
+                    COR_F("error", err->text));
+}
+
+/* A receipt that is stale means that somebody else has the message: our work stands, it is only
+ * done twice.  A store that is away lets the lease end by itself. */
+static void check_settled(const CorWork *work, bool ok, const CorError *err)
+{
+    if (!ok) {
+        cor_log_warning("message not settled, its lease will end",
+                        COR_F("job", work->request.job_id), COR_F("error", err->text));
+    }
+}
+
+static void acknowledge(CorWork *work)
+{
+    CorError err = {0};
+
+    cor_worker_priv_begin_settling(work);
+    bool ok = cor_queue_ack(work->queue, &work->message, 1, &err);
+    check_settled(work, ok, &err);
+}
+
+static void give_back(CorWork *work, int64_t delay_ms, bool counts)
+{
+    const CorWorkerEvents *events = &work->worker->options.events;
+    CorError err = {0};
+
+    if (events->postponed) {
+        events->postponed(events->context, work->request.job_id);
+    }
+    cor_worker_priv_begin_settling(work);
+    bool ok = cor_queue_release(work->queue, work->message, delay_ms, counts, &err);
+    check_settled(work, ok, &err);
+}
+
+static int64_t doubled(int64_t first_ms, int times, int64_t max_ms)
+{
+    int64_t delay_ms = first_ms;
+
+    for (int i = 0; i < times && delay_ms < max_ms; i++) {
+        delay_ms *= 2;
+    }
+    return COR_MIN(delay_ms, max_ms);
+}
+
+static void postpone_for_store(CorWork *work, const CorError *err)
+{
+    int failures = atomic_fetch_add(&work->worker->store_failures, 1);
+
+    log_settled(work, "job waits for the store", err);
+    give_back(work,
+              doubled(STORE_FIRST_MS, failures / (int) work->worker->options.slots, STORE_MAX_MS),
+              false);
+}
+
+/* Tell why, then let go of the request: dead_reason moves it to the dead letters, NULL acknowledges
+ * it.  The result goes first, so that a dead letter always belongs to a job that has said so. */
+static void end_failed(CorWork *work, const char *code, const CorError *why,
+                       const char *dead_reason)
+{
+    const CorWorkerEvents *events = &work->worker->options.events;
+    CorError err = {0};
+
+    log_settled(work, "job failed", why);
+    if (!send_failure(work, code, why->text, &err)) {
+        postpone_for_store(work, &err);
+        return;
+    }
+    if (dead_reason) {
+        cor_worker_priv_begin_settling(work);
+        bool ok = cor_queue_fail(work->queue, work->message, dead_reason, &err);
+        check_settled(work, ok, &err);
+    } else {
+        acknowledge(work);
+    }
+    if (events->ended) {
+        events->ended(events->context, work->request.job_id);
+    }
+}
+
+/* The word for a host that was lost, for clients. */
+static const char *lost_code(const CorWork *work)
+{
+    switch (work->host_failure) {
+    case COR_HOST_FAILURE_TIMED_OUT:
+        return "timeout";
+    case COR_HOST_FAILURE_OUT_OF_MEMORY:
+        return "out_of_memory";
+    default:
+        return "algorithm_crashed";
+    }
+}
+
+/* An attempt is used up: try again later, or give up. */
+static void end_attempt(CorWork *work, const char *code, const CorError *err)
+{
+    int attempts = cor_message_receives(work->message);
+    int attempts_max = work->host_failure == COR_HOST_FAILURE_TIMED_OUT
+                           ? COR_MIN(TIMEOUT_ATTEMPTS, work->worker->options.attempts_max)
+                           : work->worker->options.attempts_max;
+
+    if (attempts >= attempts_max) {
+        end_failed(work, code, err, err->text);
+        return;
+    }
+    log_settled(work, "attempt failed, retrying", err);
+    give_back(work, doubled(RETRY_FIRST_MS, attempts - 1, STORE_MAX_MS), true);
+}
+
+/* Stopped from outside: the reason decides, whatever the error says. */
+static bool settle_stopped(CorWork *work)
+{
+    const CorWorkerEvents *events = &work->worker->options.events;
+
+    (void) pthread_mutex_lock(&work->worker->mutex);
+    CorWorkStop stop = work->stop;
+    (void) pthread_mutex_unlock(&work->worker->mutex);
+
+    switch (stop) {
+    case COR_WORK_CANCELLED:
+        acknowledge(work);
+        if (events->ended) {
+            events->ended(events->context, work->request.job_id);
+        }
+        return true;
+    case COR_WORK_SHUTDOWN:
+        give_back(work, 0, false);
+        return true;
+    case COR_WORK_LEASE_LOST:
+        cor_log_warning("lease lost, leaving the job to others",
+                        COR_F("job", work->request.job_id));
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void settle(CorWork *work, const CorError *err)
+{
+    if (settle_stopped(work)) {
+        return;
+    }
+    if (cor_error_is_transient(err)) {
+        postpone_for_store(work, err);
+    } else if (err->code == COR_ERR_HOST_LOST) {
+        end_attempt(work, lost_code(work), err);
+    } else if (err->code == COR_ERR_NOMEM || err->code == COR_ERR_IO) {
+        end_attempt(work, cor_result_error_code(err->code), err);
+    } else {
+        end_failed(work, cor_result_error_code(err->code), err, NULL);
+    }
+}
+
+void cor_worker_priv_work(CorWork *work)
+{
+    const CorWorkerEvents *events = &work->worker->options.events;
+    CorError err = {0};
+
+    work->stage = "fetch";
+    if (cor_message_receives(work->message) > work->worker->options.attempts_max) {
+        /* The last attempt failed and said so, and the move to the dead letters did not happen. */
+        (void) cor_fail(&err, COR_ERR_HOST_LOST, "all %d attempts were used up",
+                        work->worker->options.attempts_max);
+        end_failed(work, lost_code(work), &err, err.text);
+        return;
+    }
+    work->outputs = json_array();
+    if (!run_job(work, &err)) {
+        settle(work, &err);
+    } else {
+        atomic_store(&work->worker->store_failures, 0);
+        acknowledge(work);
+        if (events->ended) {
+            events->ended(events->context, work->request.job_id);
+        }
+    }
+    json_decref(work->outputs);
+    work->outputs = NULL;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What worker.c (slots, leases) and work.c (one job) share. */
+#pragma once
+
+#include "worker/worker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Why a run was stopped from outside. */
+typedef enum CorWorkStop {
+    COR_WORK_GOES_ON,
+    COR_WORK_CANCELLED,  /* the job is final already; its message is acknowledged */
+    COR_WORK_LEASE_LOST, /* somebody else may have the message; nothing is settled */
+    COR_WORK_SHUTDOWN,   /* the message goes back and the receive does not count */
+} CorWorkStop;
+
+/* One claimed message in the hands of one slot. */
+typedef struct CorWork {
+    CorWorker *worker;
+    CorQueue *queue;
+    CorMessage *message;
+    CorRequest request;
+    const char *stage; /* "fetch", "compute" or "store": where it is */
+    CorHostFailure host_failure;
+    int64_t claimed_us;
+    int64_t fetch_us;
+    int64_t compute_us;
+    int64_t store_us;
+    json_t *outputs;   /* array; the objects stored so far */
+    bool is_computing; /* the first progress was seen */
+
+    /* Below: guarded by worker->mutex */
+    struct CorWork *next;   /* list of what is held */
+    int64_t lease_until_ms; /* monotonic */
+    int64_t renewed_ms;     /* the renewer's round that looked at it last */
+    CorWorkStop stop;
+    CorHostLease *host; /* while a host has it; others may cancel it */
+    bool is_renewing;   /* the renewer is using the message */
+    bool is_settling;   /* the renewer must not use the message any more */
+} CorWork;
+
+struct CorWorker {
+    CorWorkerOptions options;
+    CorQueue **requests;
+    atomic_int store_failures; /* transient failures in a row, over all slots: the back-off */
+    atomic_bool is_stopping;
+    pthread_mutex_t wake_mutex; /* taken by queue watches: nothing else is called under it */
+    pthread_cond_t wake;        /* something may be receivable, or the worker stops */
+    uint64_t arrivals;          /* guarded by wake_mutex: counts what wake announced */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* the list, or a work's is_renewing, changed */
+    CorWork *held;          /* guarded by mutex */
+    struct CorThread **threads;
+    size_t thread_len;
+    struct CorThread *renewer;
+};
+
+/** Do the job of a claimed message to its end and settle the message. */
+void cor_worker_priv_work(CorWork *work);
+
+/** Let cancel reach the host that runs the work.  CANCELLED if the work was stopped before. */
+COR_MUSTCHECK bool cor_worker_priv_expose_host(CorWork *work, CorHostLease *host, CorError *err);
+
+/** Take the host out of cancel's reach; call it before the lease is released. */
+void cor_worker_priv_hide_host(CorWork *work);
+
+/** Keep the renewer away from the message, so that it can be settled. */
+void cor_worker_priv_begin_settling(CorWork *work);
