@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Grey is trunc(fma(value, scale, offset)) with scale = 255 (1 / (max - min)) and offset = 0 - min
+ * scale, all double, as OpenCV's normalize() does it on a processor with FMA.  For 16-bit integers
+ * there are at most 65536 results, and mostly far fewer than pixels, so they are tabulated; every
+ * other type goes row by row through double, which holds them all exactly.
+ */
+#include "image/overlay.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "kernel/grey.h"
+#include "kernel/paint.h"
+
+typedef struct Scale {
+    double scale;
+    double offset;
+    bool is_flat; /* max - min is nothing: all is 0 */
+} Scale;
+
+static Scale make_scale(double low, double high)
+{
+    Scale result = {.is_flat = high - low <= DBL_EPSILON};
+
+    if (!result.is_flat) {
+        result.scale = 255 * (1 / (high - low));
+        result.offset = 0 - low * result.scale;
+    }
+    return result;
+}
+
+static void to_grey(const Scale *scale, const double *values, size_t len, uint8_t *grey)
+{
+    if (scale->is_flat) {
+        memset(grey, 0, len);
+        return;
+    }
+    cor_kernel_scale_f64(values, len, scale->scale, scale->offset, grey);
+}
+
+static void finish_row(const CorPlane *plane, size_t y, const uint8_t *line, const uint8_t *mask,
+                       uint8_t *rgb)
+{
+    size_t width = plane->width_px;
+
+    cor_kernel_grey_to_rgb(line, width, rgb + 3 * width * y);
+    if (mask) {
+        cor_kernel_paint_mask(mask + width * y, width, rgb + 3 * width * y);
+    }
+}
+
+static void range_s16(const CorPlane *plane, int *low, int *high)
+{
+    *low = INT16_MAX;
+    *high = INT16_MIN;
+    for (size_t y = 0; y < plane->height_px; y++) {
+        cor_kernel_range_s16(cor_plane_row(plane, y), plane->width_px, low, high);
+    }
+}
+
+static bool overlay_s16(const CorPlane *plane, const uint8_t *mask, uint8_t *rgb, uint8_t *grey,
+                        CorError *err)
+{
+    int low = 0;
+    int high = 0;
+    size_t width = plane->width_px;
+    COR_CLEANUP(cor_freep) double *values = NULL;
+    COR_CLEANUP(cor_freep) uint8_t *table = NULL;
+    COR_CLEANUP(cor_freep) uint8_t *line = cor_new_array(uint8_t, width);
+    Scale scale;
+    size_t len = 0;
+
+    range_s16(plane, &low, &high);
+    len = (size_t) (uint16_t) (high - low) + 1;
+    values = cor_new_array(double, len);
+    table = cor_new_array(uint8_t, len);
+    if (!values || !table || !line) {
+        return cor_fail(err, COR_ERR_NOMEM, "no memory for an overlay");
+    }
+    for (size_t i = 0; i < len; i++) {
+        values[i] = low + (int) i;
+    }
+    scale = make_scale(low, high);
+    to_grey(&scale, values, len, table);
+
+    for (size_t y = 0; y < plane->height_px; y++) {
+        const int16_t *row = cor_plane_row(plane, y);
+
+        for (size_t x = 0; x < width; x++) {
+            line[x] = table[row[x] - low];
+        }
+        finish_row(plane, y, line, mask, rgb);
+        if (grey) {
+            memcpy(grey + width * y, line, width);
+        }
+    }
+    return true;
+}
+
+static const double *row_of(const CorPlane *plane, size_t y, double *values)
+{
+    if (plane->type == COR_PIXEL_F64) {
+        return cor_plane_row(plane, y);
+    }
+    cor_plane_row_to_f64(plane, y, values);
+    return values;
+}
+
+static bool overlay_any(const CorPlane *plane, const uint8_t *mask, uint8_t *rgb, uint8_t *grey,
+                        CorError *err)
+{
+    size_t width = plane->width_px;
+    double low = INFINITY;
+    double high = -INFINITY;
+    COR_CLEANUP(cor_freep) double *values = cor_new_array(double, width);
+    COR_CLEANUP(cor_freep) uint8_t *line = cor_new_array(uint8_t, width);
+    Scale scale;
+
+    if (!values || !line) {
+        return cor_fail(err, COR_ERR_NOMEM, "no memory for an overlay");
+    }
+    for (size_t y = 0; y < plane->height_px; y++) {
+        if (!cor_kernel_range_f64(row_of(plane, y, values), width, &low, &high)) {
+            return cor_fail(err, COR_ERR_INVALID,
+                            "the image has values that are not finite numbers");
+        }
+    }
+    if (high - low > DBL_MAX / 2) {
+        return cor_fail(err, COR_ERR_INVALID, "the range of the image's values is too large");
+    }
+    scale = make_scale(low, high);
+    for (size_t y = 0; y < plane->height_px; y++) {
+        to_grey(&scale, row_of(plane, y, values), width, line);
+        finish_row(plane, y, line, mask, rgb);
+        if (grey) {
+            memcpy(grey + width * y, line, width);
+        }
+    }
+    return true;
+}
+
+bool cor_image_overlay(const CorPlane *plane, const uint8_t *mask, uint8_t *rgb, uint8_t *grey,
+                       CorError *err)
+{
+    if (!cor_plane_check(plane, err)) {
+        return false;
+    }
+    if (plane->type == COR_PIXEL_RGB8) {
+        return cor_fail(err, COR_ERR_INVALID, "an overlay needs a grey image");
+    }
+    return plane->type == COR_PIXEL_S16 ? overlay_s16(plane, mask, rgb, grey, err)
+                                        : overlay_any(plane, mask, rgb, grey, err);
+}

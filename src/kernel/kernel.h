@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inner loops on pixels, all of them.
+ *
+ * Every function here is pure: it reads its inputs and writes its outputs, allocates nothing, logs
+ * nothing, keeps nothing and cannot fail.  Sizes are the caller's business: a room above checks
+ * them and brings the memory, whose size a ..._size() function tells.  What is written here is the
+ * scalar reference; an instruction set that is faster must give the same bits.
+ *
+ *   bits.h        bit-packed masks: layout, packing, thresholds
+ *   grey.h        rows of grey values: windowing, range, scaling, sums
+ *   gauss.h       Gaussian filter with truncation to bytes
+ *   majority.h    "median above a threshold" as a box count
+ *   morphology.h  dilation and erosion of bit-packed masks
+ *   runs.h        connected components by runs: labels, holes, sums
+ *   paint.h       grey to RGB, colouring of a mask
+ *
+ * Threads  Thread-safe.
+ * Errors   None: arguments are asserted.
+ * Units    Pixels.  Sides are at most COR_KERNEL_SIDE_MAX_PX.
+ */
+#pragma once
+
+#include "kernel/bits.h"
+#include "kernel/gauss.h"
+#include "kernel/grey.h"
+#include "kernel/majority.h"
+#include "kernel/morphology.h"
+#include "kernel/paint.h"
+#include "kernel/runs.h"
