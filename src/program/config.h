@@ -103,6 +103,14 @@ COR_MUSTCHECK bool cor_config_check(const CorConfig *config, CorError *err);
 /** True if one of the listen addresses is not loopback. */
 bool cor_config_is_beyond_loopback(const CorConfig *config);
 
+/**
+ * Divide "127.0.0.1:8080" or "[::1]:8080" into host (without brackets) and port.
+ *
+ * @param ret_host  at least 256 bytes
+ */
+COR_MUSTCHECK bool cor_config_split_address(const char *address, char *ret_host, uint16_t *ret_port,
+                                            CorError *err);
+
 /** Append the flags and what they mean, for `corsia serve --help`. */
 void cor_config_help(CorString *out);
 
