@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the SQL driver share.
+ *
+ * Ownership  A CorSqlTxn is one connection with its cached statements; its pool or writer owns it.
+ * Threads    CorSqlTxn: One thread at a time.  What a mutex of CorSql guards is said there.
+ */
+#pragma once
+
+#include "driver/sql-test.h"
+#include "driver/sql.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#define COR_SQL_SLOTS 1024 /* cached statements per connection, a power of two */
+
+struct CorSqlStmt {
+    sqlite3_stmt *handle; /* NULL if it could not be prepared: rc says why */
+    CorSqlTxn *txn;
+    const char *sql;
+    int rc; /* first failure since it was asked for */
+    bool is_once;
+    bool is_used; /* sits in txn->used */
+    CorSqlStmt *next_used;
+};
+
+/* One connection.  The same object is "the transaction" of the function that runs on it. */
+struct CorSqlTxn {
+    sqlite3 *conn;
+    CorSqlStmt *slots[COR_SQL_SLOTS];
+    size_t slots_used;
+    CorSqlStmt *used;     /* to reset when the function returns */
+    CorSqlStmt no_memory; /* handed out when there is no memory for another */
+    int64_t deadline_ms;  /* readers: when to interrupt; 0 never */
+    CorSqlTxn *next_free; /* readers: guarded by the pool's mutex */
+};
+
+/* A write on its way through the writer thread. */
+typedef struct CorSqlRequest CorSqlRequest;
+
+/* The writer thread of a database and its line. */
+typedef struct CorSqlWriter {
+    CorSqlTxn *txn; /* writer thread only, after start */
+    pthread_t thread;
+    bool never_sync;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    CorSqlRequest *first; /* guarded by mutex, as all below */
+    CorSqlRequest *last;
+    size_t pending;
+    bool is_stopping;
+    int fail_run;
+    int fail_commit;
+    int64_t commits;
+    int64_t synced;
+
+    int wal_pages;  /* writer thread only, as all below */
+    bool syncs;     /* the present value of PRAGMA synchronous is FULL */
+    bool lost_sync; /* an fsync failed: the log must be moved before it can be trusted */
+} CorSqlWriter;
+
+/* The pool of read-only connections. */
+typedef struct CorSqlReaders {
+    pthread_mutex_t mutex;
+    pthread_cond_t free_again;
+    CorSqlTxn *free; /* guarded by mutex */
+    int len;         /* guarded by mutex */
+    int max;
+} CorSqlReaders;
+
+struct CorSql {
+    char *path;
+    int refs;     /* guarded by the registry's mutex */
+    CorSql *next; /* guarded by the registry's mutex */
+    CorSqlWriter writer;
+    CorSqlReaders readers;
+};
+
+/** Record an SQLite failure under the code that tells the caller what to do; returns false. */
+bool cor_sql_priv_fail(CorError *err, sqlite3 *conn, int rc, const char *what);
+
+/** Open one connection with the pragmas of the house. */
+COR_MUSTCHECK bool cor_sql_priv_connect(const char *path, bool is_writer, int cache_kib,
+                                        CorSqlTxn **ret_txn, CorError *err);
+
+/** Close a connection and its statements.  NULL is ignored. */
+void cor_sql_priv_disconnect(CorSqlTxn *txn);
+
+/** Reset what a function has used. */
+void cor_sql_priv_end(CorSqlTxn *txn);
+
+/** Refuse a damaged file by its bytes, before SQLite opens it; a file that is not there is fine. */
+COR_MUSTCHECK bool cor_sql_priv_check_file(const char *path, bool *ret_exists, CorError *err);
+
+/** Refuse a damaged file by what SQLite finds in it. */
+COR_MUSTCHECK bool cor_sql_priv_check_pages(CorSqlTxn *txn, const char *path, CorError *err);
+
+/** Make a new database so that there is either none or a whole one. */
+COR_MUSTCHECK bool cor_sql_priv_create(const char *path, CorError *err);
+
+/** Give an empty log its usual size, so that commits overwrite blocks instead of appending. */
+void cor_sql_priv_extend_log(const char *path);
+
+/** Start the writer thread; takes the connection on success. */
+COR_MUSTCHECK bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, bool never_sync,
+                                             CorError *err);
+
+/** Finish what is pending, stop the thread and close its connection. */
+void cor_sql_priv_writer_stop(CorSqlWriter *writer);
+
+/** Prepare the pool; no connection is opened yet. */
+void cor_sql_priv_readers_init(CorSqlReaders *readers, int max);
+
+/** Close all connections; none is in use. */
+void cor_sql_priv_readers_done(CorSqlReaders *readers);

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer thread: group commit.
+ *
+ * The thread takes everything that waits, runs it in one transaction and commits once.  While the
+ * commit waits for the disk the next group gathers by itself, so the group grows with the load and
+ * a single write waits for nobody.  In a group of more than one, each write runs in a savepoint.
+ *
+ *     WAITING --taken into a group--> TAKEN --ran, COMMIT went well--> finished, true
+ *        |                              +----its own failure---------> finished, false (rolled back
+ * alone) |                              +----COMMIT failed-----------> finished, false (all of the
+ * group)
+ *        +--its caller's time was up----------------------------------> TIMEOUT, never run
+ *
+ * Durability is a property of the COMMIT: PRAGMA synchronous is FULL if any member of the group
+ * wants to be synced, else NORMAL (in WAL mode: no fdatasync before the next checkpoint or the next
+ * FULL commit, whose fdatasync of the same file covers all earlier frames).  The frames of the log
+ * are a chain of checksums, so a power cut keeps a prefix of the commits.
+ *
+ * A failed fdatasync may have dropped pages of the log that the kernel now believes to be clean; a
+ * later fdatasync would succeed over the hole.  So after one, everything is moved into the main
+ * file and the log begun anew before anything else is committed.
+ *
+ * Checkpoints are made between groups, never inside somebody's commit: when the log has grown, or
+ * when nothing has happened for a moment.
+ */
+#include "driver/sql-priv.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/array.h"
+
+#define GROUP_MAX 1024            /* writes per commit */
+#define CHECKPOINT_PAGES 4000     /* 16 MB: at once */
+#define CHECKPOINT_IDLE_PAGES 500 /* 2 MB: when idle for ... */
+#define CHECKPOINT_IDLE_MS 100
+
+struct CorSqlRequest {
+    CorSqlRun *run;
+    CorSqlDone *done;
+    void *arg;
+    CorSqlDurability durability;
+    bool is_async; /* malloc()ed, nobody waits */
+    bool is_ok;
+    CorError err;
+    CorSqlRequest *next; /* guarded by the writer's mutex */
+    bool is_taken;       /* guarded by the writer's mutex */
+    pthread_mutex_t mutex;
+    pthread_cond_t finished;
+    bool is_finished; /* guarded by mutex */
+};
+
+static int note_log_pages(void *arg, sqlite3 *conn, const char *name, int pages)
+{
+    CorSqlWriter *writer = arg;
+
+    (void) conn;
+    (void) name;
+    writer->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static bool run_text(CorSqlTxn *txn, const char *sql, CorError *err)
+{
+    return cor_sql_run(cor_sql_stmt(txn, sql), err);
+}
+
+static void roll_back(CorSqlTxn *txn)
+{
+    cor_sql_priv_end(txn);
+    if (!sqlite3_get_autocommit(txn->conn)) {
+        (void) sqlite3_exec(txn->conn, "ROLLBACK", NULL, NULL, NULL);
+    }
+}
+
+static void note_sync_failure(CorSqlWriter *writer, int rc)
+{
+    if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC) {
+        writer->lost_sync = true;
+    }
+}
+
+/* True once the log can be trusted again. */
+static bool regain_sync(CorSqlWriter *writer, CorError *err)
+{
+    int rc = SQLITE_OK;
+
+    if (!writer->lost_sync) {
+        return true;
+    }
+    rc = sqlite3_wal_checkpoint_v2(writer->txn->conn, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc != SQLITE_OK) {
+        return cor_sql_priv_fail(err, writer->txn->conn, rc, "write again what was not synced");
+    }
+    writer->lost_sync = false;
+    return true;
+}
+
+static bool set_synchronous(CorSqlWriter *writer, bool syncs, CorError *err)
+{
+    int rc = SQLITE_OK;
+
+    if (writer->never_sync || writer->syncs == syncs) {
+        return true;
+    }
+    rc = sqlite3_exec(writer->txn->conn,
+                      syncs ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", NULL, NULL,
+                      NULL);
+    if (rc != SQLITE_OK) {
+        return cor_sql_priv_fail(err, writer->txn->conn, rc, "set synchronous");
+    }
+    writer->syncs = syncs;
+    return true;
+}
+
+/* Count down a test's wish; true when this is the one that shall fail. */
+static bool is_to_fail(CorSqlWriter *writer, int *counter)
+{
+    bool is_it = false;
+
+    pthread_mutex_lock(&writer->mutex);
+    if (*counter > 0) {
+        is_it = (--*counter == 0);
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    return is_it;
+}
+
+static bool call_run(CorSqlWriter *writer, CorSqlRequest *request)
+{
+    bool is_ok = request->run(writer->txn, request->arg, &request->err);
+
+    cor_sql_priv_end(writer->txn);
+    if (is_ok && is_to_fail(writer, &writer->fail_run)) {
+        return cor_fail(&request->err, COR_ERR_UNAVAILABLE, "failure made by a test");
+    }
+    if (!is_ok) {
+        cor_error_wrap(&request->err, "write database"); /* also catches a silent failure */
+    }
+    return is_ok;
+}
+
+static void run_in_savepoint(CorSqlWriter *writer, CorSqlRequest *request)
+{
+    CorSqlTxn *txn = writer->txn;
+    CorError failure = {0};
+
+    if (!run_text(txn, "SAVEPOINT one", &request->err)) {
+        return;
+    }
+    request->is_ok = call_run(writer, request);
+    if (sqlite3_get_autocommit(txn->conn)) {
+        return; /* the failure was so bad that SQLite has rolled back everything */
+    }
+    if ((!request->is_ok && !run_text(txn, "ROLLBACK TO one", &failure)) ||
+        !run_text(txn, "RELEASE one", &failure)) {
+        roll_back(txn);
+    }
+    cor_sql_priv_end(txn);
+}
+
+/* Whoever has not failed on its own fails with this. */
+static void fail_group(CorSqlRequest *group, const CorError *failure)
+{
+    for (CorSqlRequest *request = group; request; request = request->next) {
+        if (request->is_ok || request->err.code == COR_OK) {
+            request->is_ok = false;
+            request->err = *failure;
+        }
+    }
+}
+
+static bool begin(CorSqlWriter *writer, const CorSqlRequest *group, CorError *err)
+{
+    bool syncs = false;
+
+    for (const CorSqlRequest *request = group; request; request = request->next) {
+        syncs = syncs || request->durability == COR_SQL_SYNCED;
+    }
+    return regain_sync(writer, err) && set_synchronous(writer, syncs, err) &&
+           run_text(writer->txn, "BEGIN IMMEDIATE", err);
+}
+
+static bool commit(CorSqlWriter *writer, CorError *err)
+{
+    if (is_to_fail(writer, &writer->fail_commit)) {
+        return cor_fail(err, COR_ERR_UNAVAILABLE, "failure made by a test");
+    }
+    if (!run_text(writer->txn, "COMMIT", err)) {
+        note_sync_failure(writer, sqlite3_extended_errcode(writer->txn->conn));
+        cor_error_wrap(err, "commit");
+        return false;
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->commits++;
+    writer->synced += writer->syncs;
+    pthread_mutex_unlock(&writer->mutex);
+    return true;
+}
+
+static void run_group(CorSqlWriter *writer, CorSqlRequest *group)
+{
+    CorError failure = {0};
+    bool is_alone = !group->next;
+
+    if (!begin(writer, group, &failure)) {
+        roll_back(writer->txn);
+        fail_group(group, &failure);
+        return;
+    }
+    for (CorSqlRequest *request = group; request; request = request->next) {
+        if (is_alone) {
+            request->is_ok = call_run(writer, request);
+        } else {
+            run_in_savepoint(writer, request);
+        }
+        if (sqlite3_get_autocommit(writer->txn->conn)) {
+            failure = request->err;
+            if (failure.code == COR_OK) {
+                cor_fail(&failure, COR_ERR_UNAVAILABLE, "the transaction was rolled back");
+            }
+            fail_group(group, &failure);
+            return;
+        }
+    }
+    if (is_alone && !group->is_ok) {
+        roll_back(writer->txn);
+        return;
+    }
+    if (!commit(writer, &failure)) {
+        roll_back(writer->txn);
+        fail_group(group, &failure);
+    }
+    cor_sql_priv_end(writer->txn);
+}
+
+static void finish(CorSqlRequest *request)
+{
+    if (request->done) {
+        request->done(request->arg, request->is_ok ? NULL : &request->err);
+    }
+    if (request->is_async) {
+        free(request);
+        return;
+    }
+    pthread_mutex_lock(&request->mutex);
+    request->is_finished = true;
+    pthread_cond_signal(&request->finished);
+    pthread_mutex_unlock(&request->mutex);
+}
+
+/* A failing checkpoint is no failure of anybody's write: the log keeps growing, and the next one
+ * tries again. */
+static void checkpoint(CorSqlWriter *writer)
+{
+    int rc =
+        sqlite3_wal_checkpoint_v2(writer->txn->conn, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+    note_sync_failure(writer, rc == SQLITE_OK ? rc : sqlite3_extended_errcode(writer->txn->conn));
+    writer->wal_pages = 0;
+}
+
+static void wait_for_work(CorSqlWriter *writer) /* with mutex */
+{
+    struct timespec until;
+
+    while (!writer->first && !writer->is_stopping) {
+        if (writer->wal_pages < CHECKPOINT_IDLE_PAGES) {
+            pthread_cond_wait(&writer->wake, &writer->mutex);
+            continue;
+        }
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += CHECKPOINT_IDLE_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        if (pthread_cond_timedwait(&writer->wake, &writer->mutex, &until) == ETIMEDOUT &&
+            !writer->first) {
+            pthread_mutex_unlock(&writer->mutex);
+            checkpoint(writer);
+            pthread_mutex_lock(&writer->mutex);
+        }
+    }
+}
+
+/* The next group, or NULL when there is nothing left and the thread shall end. */
+static CorSqlRequest *take_group(CorSqlWriter *writer)
+{
+    CorSqlRequest *group = NULL;
+    CorSqlRequest *last = NULL;
+    size_t len = 0;
+
+    pthread_mutex_lock(&writer->mutex);
+    wait_for_work(writer);
+    group = writer->first;
+    for (CorSqlRequest *request = group; request && len < GROUP_MAX; request = request->next) {
+        request->is_taken = true;
+        last = request;
+        len++;
+    }
+    if (last) {
+        writer->first = last->next;
+        last->next = NULL;
+        writer->pending -= len;
+    }
+    if (!writer->first) {
+        writer->last = NULL;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    return group;
+}
+
+static void *writer_main(void *arg)
+{
+    CorSqlWriter *writer = arg;
+    CorSqlRequest *group = NULL;
+
+    while ((group = take_group(writer)) != NULL) {
+        CorSqlRequest *next = NULL;
+
+        run_group(writer, group);
+        for (CorSqlRequest *request = group; request; request = next) {
+            next = request->next;
+            finish(request);
+        }
+        if (writer->wal_pages >= CHECKPOINT_PAGES) {
+            checkpoint(writer);
+        }
+    }
+    return NULL;
+}
+
+bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, bool never_sync, CorError *err)
+{
+    pthread_condattr_t attributes;
+    sigset_t all;
+    sigset_t before;
+    int rc = 0;
+
+    writer->txn = txn;
+    writer->never_sync = never_sync;
+    writer->syncs = !never_sync;
+    if (never_sync) {
+        (void) sqlite3_exec(txn->conn, "PRAGMA synchronous=OFF", NULL, NULL, NULL);
+    }
+    sqlite3_wal_hook(txn->conn, note_log_pages, writer);
+    pthread_mutex_init(&writer->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+
+    sigfillset(&all); /* signals are the program's business */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&writer->thread, NULL, writer_main, writer);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        pthread_cond_destroy(&writer->wake);
+        pthread_mutex_destroy(&writer->mutex);
+        return cor_fail_errno(err, rc, "start writer thread");
+    }
+    (void) pthread_setname_np(writer->thread, "sql-writer");
+    return true;
+}
+
+void cor_sql_priv_writer_stop(CorSqlWriter *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    writer->is_stopping = true;
+    pthread_cond_signal(&writer->wake);
+    pthread_mutex_unlock(&writer->mutex);
+    pthread_join(writer->thread, NULL);
+    pthread_cond_destroy(&writer->wake);
+    pthread_mutex_destroy(&writer->mutex);
+    cor_sql_priv_disconnect(writer->txn);
+}
+
+static bool hand_over(CorSqlWriter *writer, CorSqlRequest *request, CorError *err)
+{
+    bool is_full = false;
+
+    pthread_mutex_lock(&writer->mutex);
+    is_full = writer->pending >= COR_SQL_PENDING_MAX;
+    if (!is_full) {
+        if (writer->last) {
+            writer->last->next = request;
+        } else {
+            writer->first = request;
+            pthread_cond_signal(&writer->wake);
+        }
+        writer->last = request;
+        writer->pending++;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    return !is_full || cor_fail(err, COR_ERR_UNAVAILABLE, "too many writes wait for the database");
+}
+
+/* Take a request out of the line; false if the writer has it. */
+static bool take_back(CorSqlWriter *writer, CorSqlRequest *request)
+{
+    CorSqlRequest *before = NULL;
+    bool is_taken = false;
+
+    pthread_mutex_lock(&writer->mutex);
+    is_taken = request->is_taken;
+    if (!is_taken) {
+        for (CorSqlRequest *at = writer->first; at != request; at = at->next) {
+            before = at;
+        }
+        if (before) {
+            before->next = request->next;
+        } else {
+            writer->first = request->next;
+        }
+        if (writer->last == request) {
+            writer->last = before;
+        }
+        writer->pending--;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    return !is_taken;
+}
+
+/* Wait for the commit; false if the request was never run. */
+static bool wait_finished(CorSqlWriter *writer, CorSqlRequest *request)
+{
+    struct timespec until;
+    bool is_back = false;
+    int rc = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += COR_SQL_WRITE_WAIT_MS / 1000;
+
+    pthread_mutex_lock(&request->mutex);
+    while (!request->is_finished && rc != ETIMEDOUT) {
+        rc = pthread_cond_timedwait(&request->finished, &request->mutex, &until);
+    }
+    if (!request->is_finished) {
+        pthread_mutex_unlock(&request->mutex);
+        is_back = take_back(writer, request);
+        pthread_mutex_lock(&request->mutex);
+    }
+    while (!is_back && !request->is_finished) { /* it runs: the disk answers or fails */
+        pthread_cond_wait(&request->finished, &request->mutex);
+    }
+    pthread_mutex_unlock(&request->mutex);
+    return !is_back;
+}
+
+bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
+                        CorSqlDurability durability, CorError *err)
+{
+    CorSqlRequest request = {.run = run, .done = done, .arg = arg, .durability = durability};
+    pthread_condattr_t attributes;
+    bool is_ok = false;
+
+    assert(db && run);
+    assert(!pthread_equal(pthread_self(), db->writer.thread)); /* it would wait for itself */
+
+    pthread_mutex_init(&request.mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&request.finished, &attributes);
+    pthread_condattr_destroy(&attributes);
+
+    if (!hand_over(&db->writer, &request, &request.err)) {
+        goto out;
+    }
+    if (!wait_finished(&db->writer, &request)) {
+        cor_fail(&request.err, COR_ERR_TIMEOUT, "the database did not come to this write");
+        goto out;
+    }
+    is_ok = request.is_ok;
+out:
+    pthread_cond_destroy(&request.finished);
+    pthread_mutex_destroy(&request.mutex);
+    if (!is_ok && err) {
+        *err = request.err;
+    }
+    return is_ok;
+}
+
+bool cor_sql_write(CorSql *db, CorSqlRun *run, void *arg, CorSqlDurability durability,
+                   CorError *err)
+{
+    return cor_sql_write_then(db, run, NULL, arg, durability, err);
+}
+
+bool cor_sql_write_async(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
+                         CorSqlDurability durability, CorError *err)
+{
+    CorSqlRequest *request = cor_new(CorSqlRequest);
+
+    assert(db && run);
+
+    if (!request) {
+        return cor_fail(err, COR_ERR_NOMEM, "write database: out of memory");
+    }
+    request->run = run;
+    request->done = done;
+    request->arg = arg;
+    request->durability = durability;
+    request->is_async = true;
+    if (!hand_over(&db->writer, request, err)) {
+        free(request);
+        return false;
+    }
+    return true;
+}
+
+void cor_sql_test_fail(CorSql *db, CorSqlFailure where, int n)
+{
+    pthread_mutex_lock(&db->writer.mutex);
+    *(where == COR_SQL_FAIL_RUN ? &db->writer.fail_run : &db->writer.fail_commit) = n;
+    pthread_mutex_unlock(&db->writer.mutex);
+}
+
+static bool sum_steps(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    int64_t *sum = arg;
+
+    (void) err;
+    for (size_t i = 0; i < COR_SQL_SLOTS; i++) {
+        if (txn->slots[i]) {
+            *sum += sqlite3_stmt_status(txn->slots[i]->handle, SQLITE_STMTSTATUS_VM_STEP, 0);
+        }
+    }
+    return true;
+}
+
+int64_t cor_sql_test_vm_steps(CorSql *db)
+{
+    int64_t sum = 0;
+
+    return cor_sql_write(db, sum_steps, &sum, COR_SQL_RELAXED, NULL) ? sum : -1;
+}
+
+void cor_sql_test_commits(CorSql *db, int64_t *ret_commits, int64_t *ret_synced)
+{
+    pthread_mutex_lock(&db->writer.mutex);
+    *ret_commits = db->writer.commits;
+    *ret_synced = db->writer.synced;
+    pthread_mutex_unlock(&db->writer.mutex);
+}
