@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -85,15 +86,14 @@ void cor_blob_close(CorBlobStore *store);
 COR_DEFINE_CLEANUP(CorBlobStore, cor_blob_close)
 
 /**
- * Store size bytes of a file or memory descriptor, from offset 0, replacing an object of that key.
+ * Store the whole of a file or memory descriptor, replacing an object of that key.
  *
- * @param file        readable; its offset is neither used nor moved
+ * @param file        readable; its offset is neither used nor moved.  Its size is asked once
  * @param ret_sha256  receives the digest of what was stored, computed on the way; may be NULL
- * @param err         CORRUPT if the file is shorter than size
+ * @param err         CORRUPT if the file shrinks meanwhile
  */
 COR_MUSTCHECK bool cor_blob_put_file(CorBlobStore *store, const char *bucket, const char *key,
-                                     int file, uint64_t size, uint8_t ret_sha256[COR_SHA256_SIZE],
-                                     CorError *err);
+                                     int file, uint8_t ret_sha256[COR_SHA256_SIZE], CorError *err);
 
 /** As cor_blob_put_file(), from memory: for small things such as the lists in bucket "jobs". */
 COR_MUSTCHECK bool cor_blob_put_bytes(CorBlobStore *store, const char *bucket, const char *key,
@@ -117,11 +117,10 @@ COR_MUSTCHECK bool cor_blob_head(CorBlobStore *store, const char *bucket, const 
  * Read a small object whole.
  *
  * @param max_bytes  LIMIT if the object is larger
- * @param ret_data   receives a malloc()ed buffer of *ret_size bytes and a NUL that does not count
+ * @param ret_bytes  receives its content; cor_bytes_unref() it
  */
 COR_MUSTCHECK bool cor_blob_read(CorBlobStore *store, const char *bucket, const char *key,
-                                 size_t max_bytes, char **ret_data, size_t *ret_size,
-                                 CorError *err);
+                                 size_t max_bytes, CorBytes **ret_bytes, CorError *err);
 
 /** Remove an object.  Removing what is not there succeeds. */
 COR_MUSTCHECK bool cor_blob_remove(CorBlobStore *store, const char *bucket, const char *key,

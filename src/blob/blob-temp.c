@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Temporary files of a store: named files in a folder that belongs to one store object alone.
+ *
+ * Named rather than O_TMPFILE, because only a name can be renamed over an existing one.  The digest
+ * is kept while bytes pass, so that nothing is read a second time.  Every file gets a modification
+ * time of its own (no two puts of a process have the same), which makes inode, time and size a
+ * strong validator: blob-fs.c builds the ETag from them.
+ */
+#include "blob/blob-backend.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/hash.h"
+#include "base/id.h"
+
+enum {
+    COPY_CHUNK = 256 * 1024,           /* stays in the second-level cache between read and digest */
+    WRITEBACK_CHUNK = 8 * 1024 * 1024, /* the disk starts while the network still sends */
+    NANOSECONDS_PER_SECOND = 1000000000,
+};
+
+struct CorBlobTemp {
+    CorBlobStore *store;
+    int file;
+    char name[32];
+    uint64_t size;
+    uint64_t max_bytes;
+    uint64_t given_to_disk; /* bytes whose writing was started */
+    CorSha256 *sha;         /* NULL once digest is final */
+    uint8_t digest[COR_SHA256_SIZE];
+    bool is_broken; /* a write failed: what is there is not what was given */
+    bool is_published;
+};
+
+bool cor_blob_temp_new(CorBlobStore *store, uint64_t max_bytes, CorBlobTemp **ret_temp,
+                       CorError *err)
+{
+    COR_CLEANUP(cor_blob_temp_freep) CorBlobTemp *temp = cor_new(CorBlobTemp);
+
+    if (!temp) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a temporary file");
+    }
+    temp->store = store;
+    temp->file = -1;
+    temp->max_bytes = max_bytes;
+    temp->sha = cor_sha256_new();
+    if (!temp->sha) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a temporary file");
+    }
+    (void) snprintf(temp->name, sizeof(temp->name), "%" PRIuFAST64,
+                    atomic_fetch_add(&store->next_temp, 1));
+    temp->file = openat(store->temp_dir, temp->name,
+                        O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (temp->file < 0) {
+        return cor_blob_priv_fail(err, errno, "create a temporary file");
+    }
+    *ret_temp = COR_TAKE(temp);
+    return true;
+}
+
+void cor_blob_temp_free(CorBlobTemp *temp)
+{
+    if (!temp) {
+        return;
+    }
+    if (temp->file >= 0) {
+        if (!temp->is_published) {
+            (void) unlinkat(temp->store->temp_dir, temp->name,
+                            0); /* else the next open tidies up */
+        }
+        cor_fd_closep(&temp->file);
+    }
+    cor_sha256_free(temp->sha);
+    free(temp);
+}
+
+static bool write_all(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
+{
+    while (size > 0) {
+        ssize_t done = pwrite(temp->file, data, size, (off_t) temp->size);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            temp->is_broken = true;
+            return cor_blob_priv_fail(err, done < 0 ? errno : ENOSPC, "write a temporary file");
+        }
+        data += done;
+        size -= (size_t) done;
+        temp->size += (uint64_t) done;
+    }
+    if (temp->size - temp->given_to_disk >= WRITEBACK_CHUNK) {
+        (void) sync_file_range(temp->file, (off_t) temp->given_to_disk,
+                               (off_t) (temp->size - temp->given_to_disk), SYNC_FILE_RANGE_WRITE);
+        temp->given_to_disk = temp->size;
+    }
+    return true;
+}
+
+bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorError *err)
+{
+    assert(temp->sha && !temp->is_published);
+
+    if (temp->is_broken) {
+        return cor_fail(err, COR_ERR_IO, "an earlier write of this temporary file failed");
+    }
+    if (size > temp->max_bytes - temp->size) {
+        return cor_fail(err, COR_ERR_LIMIT, "object is larger than %" PRIu64 " bytes",
+                        temp->max_bytes);
+    }
+    cor_sha256_update(temp->sha, data, size);
+    return write_all(temp, data, size, err);
+}
+
+uint64_t cor_blob_temp_size(const CorBlobTemp *temp)
+{
+    return temp->size;
+}
+
+bool cor_blob_temp_open(CorBlobTemp *temp, int *ret_file, CorError *err)
+{
+    assert(!temp->is_published);
+
+    int file = openat(temp->store->temp_dir, temp->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) {
+        return cor_blob_priv_fail(err, errno, "open a temporary file");
+    }
+    *ret_file = file;
+    return true;
+}
+
+void cor_blob_temp_sha256(CorBlobTemp *temp, uint8_t ret_sha256[COR_SHA256_SIZE])
+{
+    if (temp->sha) {
+        cor_sha256_final(temp->sha, temp->digest);
+        cor_sha256_free(COR_TAKE(temp->sha));
+    }
+    for (size_t i = 0; i < COR_SHA256_SIZE; i++) {
+        ret_sha256[i] = temp->digest[i];
+    }
+}
+
+static void free_chunkp(uint8_t **slot)
+{
+    free(*slot);
+}
+
+bool cor_blob_priv_temp_copy(CorBlobTemp *temp, int file, CorError *err)
+{
+    struct stat info;
+    COR_CLEANUP(free_chunkp) uint8_t *chunk = malloc(COPY_CHUNK);
+
+    if (!chunk) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for copying");
+    }
+    if (fstat(file, &info) != 0) {
+        return cor_blob_priv_fail(err, errno, "ask the size of a file");
+    }
+    /* Chunks by pread() rather than a mapping: a file that shrinks would kill us with SIGBUS. */
+    for (uint64_t size = (uint64_t) info.st_size; temp->size < size;) {
+        size_t wanted = (size_t) COR_MIN(size - temp->size, (uint64_t) COPY_CHUNK);
+        ssize_t got = pread(file, chunk, wanted, (off_t) temp->size);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return cor_blob_priv_fail(err, errno, "read a file");
+        }
+        if (got == 0) {
+            return cor_fail(err, COR_ERR_CORRUPT, "file is shorter than it was");
+        }
+        if (!cor_blob_temp_write(temp, chunk, (size_t) got, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Now, but later than any time given before. */
+static struct timespec unique_time(CorBlobStore *store)
+{
+    struct timespec now;
+    int_fast64_t last = atomic_load(&store->last_put_ns);
+    int_fast64_t next = 0;
+
+    (void) clock_gettime(CLOCK_REALTIME, &now);
+    do {
+        next = COR_MAX((int_fast64_t) now.tv_sec * NANOSECONDS_PER_SECOND + now.tv_nsec, last + 1);
+    } while (!atomic_compare_exchange_weak(&store->last_put_ns, &last, next));
+    return (struct timespec){.tv_sec = (time_t) (next / NANOSECONDS_PER_SECOND),
+                             .tv_nsec = (long) (next % NANOSECONDS_PER_SECOND)};
+}
+
+bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *key, CorBlobMode mode,
+                           CorError *err)
+{
+    const CorBlobBackend *backend = temp->store->backend;
+    CorBlobTarget target = {.bucket = bucket, .key = key, .mode = mode};
+    struct timespec times[2];
+    uint8_t digest[COR_SHA256_SIZE];
+
+    assert(!temp->is_published);
+
+    if (!cor_bucket_is_known(bucket)) {
+        return cor_fail(err, COR_ERR_INVALID, "there is no such bucket");
+    }
+    if (!cor_key_check(key, err)) {
+        return false;
+    }
+    if (temp->is_broken) {
+        return cor_fail(err, COR_ERR_IO, "an earlier write of this temporary file failed");
+    }
+    cor_blob_temp_sha256(temp, digest);
+    if (!backend->publish) {
+        if (!backend->put_file(temp->store, &target, temp->file, digest, err)) {
+            cor_error_wrap(err, "publish");
+            return false;
+        }
+        return true; /* the file is discarded when it is freed */
+    }
+    times[0] = times[1] = unique_time(temp->store);
+    if (futimens(temp->file, times) != 0) {
+        return cor_blob_priv_fail(err, errno, "set the time of a temporary file");
+    }
+    if (!backend->publish(temp->store, &target, temp->file, temp->name, err)) {
+        cor_error_wrap(err, "publish");
+        return false;
+    }
+    temp->is_published = true;
+    return true;
+}
