@@ -5,8 +5,8 @@
  * measurements; the platform makes pictures and DICOM objects of them.  It never sees DICOM, files
  * or sockets.  It runs in a host process (invariant 6), one job at a time.
  *
- * Order      Slices are loaded, emitted and reported one after the other, from the first to the last.
- * Ownership  Everything in CorAlgoJob belongs to the caller and lives as long as the run.
+ * Order      Slices are loaded, emitted and reported one after the other, from the first to the
+ * last. Ownership  Everything in CorAlgoJob belongs to the caller and lives as long as the run.
  * Threads    The registry: Thread-safe.  A run: One thread at a time.
  * Blocking   A run computes until it is done: about 1 ms for 512 x 512 pixels.
  * Errors     INVALID: the input or a parameter cannot be used, the text says why and names no
@@ -41,9 +41,9 @@ typedef struct CorAlgoSlice {
 
 /* What came out for one slice. */
 typedef struct CorAlgoResult {
-    size_t slice;        /* index into the job's slices */
-    bool is_found;       /* false: nothing found, the mask is all zero */
-    const uint8_t *mask; /* width_px * height_px bytes, 0 or 1, no padding */
+    size_t slice;         /* index into the job's slices */
+    bool is_found;        /* false: nothing found, the mask is all zero */
+    const uint8_t *mask;  /* width_px * height_px bytes, 0 or 1, no padding */
     json_t *measurements; /* borrowed object: area_px, area_mm2, mean_hu, sd_hu, ... */
 } CorAlgoResult;
 

@@ -82,17 +82,26 @@ void cor_kernel_gauss_init(CorGauss *gauss, double sigma_px)
 size_t cor_kernel_mirror(ptrdiff_t i, size_t len)
 {
     ptrdiff_t period = 2 * (ptrdiff_t) len;
-    ptrdiff_t at = i % period;
+    ptrdiff_t at = 0;
 
+    if (i >= 0 && i < (ptrdiff_t) len) {
+        return (size_t) i;
+    }
+    at = i % period;
     at = at < 0 ? at + period : at;
     return (size_t) (at < (ptrdiff_t) len ? at : period - 1 - at);
 }
 
-/* Scratch: a ring of 2 r + 1 rows for the pass down the columns, and one row with r more pixels at
- * either end for the pass along the rows. */
+/* Scratch: a ring of at least 2 r + 1 rows, a power of two, for the pass down the columns, and one
+ * row with r more pixels at either end for the pass along the rows. */
 static size_t ring_len(const CorGauss *gauss)
 {
-    return 2 * gauss->radius_px + 1;
+    size_t len = 1;
+
+    while (len < 2 * gauss->radius_px + 1) {
+        len *= 2;
+    }
+    return len;
 }
 
 size_t cor_kernel_gauss_scratch_len(const CorGauss *gauss, size_t width_px)
@@ -100,24 +109,36 @@ size_t cor_kernel_gauss_scratch_len(const CorGauss *gauss, size_t width_px)
     return ring_len(gauss) * width_px + width_px + 2 * gauss->radius_px;
 }
 
-/* The exact sums of a chunk: taps[radius] is the centre. */
-static inline __attribute__((always_inline)) void sum_exact(const CorGauss *gauss, size_t radius,
-                                                            const float *const *taps, size_t x,
-                                                            size_t len, uint8_t *restrict to)
+/* One pair of taps.  Not inlined: merged with the loop around them, these would not be vectorised.
+ */
+static __attribute__((noinline)) void add_exact(const float *before, const float *after,
+                                                double weight, size_t len, double *restrict sums)
 {
+    for (size_t i = 0; i < len; i++) {
+        sums[i] += (double) (before[i] + after[i]) * weight;
+    }
+}
+
+static __attribute__((noinline)) void add_rough(const float *before, const float *after,
+                                                float weight, size_t len, float *restrict sums)
+{
+    for (size_t i = 0; i < len; i++) {
+        sums[i] += (before[i] + after[i]) * weight;
+    }
+}
+
+/* The exact sums of a chunk: taps[radius_px] is the centre. */
+static void sum_exact(const CorGauss *gauss, const float *const *taps, size_t x, size_t len,
+                      uint8_t *restrict to)
+{
+    size_t radius = gauss->radius_px;
     double sums[CHUNK_PX];
 
     for (size_t i = 0; i < len; i++) {
         sums[i] = (double) taps[radius][x + i] * gauss->weights[0];
     }
     for (size_t k = radius; k >= 1; k--) {
-        const float *before = taps[radius - k] + x;
-        const float *after = taps[radius + k] + x;
-        double weight = gauss->weights[k];
-
-        for (size_t i = 0; i < len; i++) {
-            sums[i] += (double) (before[i] + after[i]) * weight;
-        }
+        add_exact(taps[radius - k] + x, taps[radius + k] + x, gauss->weights[k], len, sums);
     }
     for (size_t i = 0; i < len; i++) {
         to[i] = (uint8_t) (int) sums[i];
@@ -148,51 +169,82 @@ static bool sum_rough(const CorGauss *gauss, const float *const *taps, size_t x,
     for (size_t i = 0; i < len; i++) {
         sums[i] = taps[radius][x + i] * gauss->rough[0];
     }
-    for (size_t k = 1; k <= radius; k++) {
-        const float *before = taps[radius - k] + x;
-        const float *after = taps[radius + k] + x;
-        float weight = gauss->rough[k];
-
-        for (size_t i = 0; i < len; i++) {
-            sums[i] += (before[i] + after[i]) * weight;
-        }
+    for (size_t k = radius; k >= 1; k--) {
+        add_rough(taps[radius - k] + x, taps[radius + k] + x, gauss->rough[k], len, sums);
     }
     return truncate_rough(sums, len, gauss->margin, to);
 }
 
-/* A whole chunk with the reference's radius: all taps in one expression, so that sums stay in
- * registers. */
+/* The thirteen taps of the reference's radius at pixel i of a chunk, named, so that a whole sum is
+ * one expression and stays in registers. */
+#define NAME_TAPS(taps, x)                                                             \
+    const float *a6 = (taps)[0] + (x), *a5 = (taps)[1] + (x), *a4 = (taps)[2] + (x),   \
+                *a3 = (taps)[3] + (x), *a2 = (taps)[4] + (x), *a1 = (taps)[5] + (x),   \
+                *c = (taps)[6] + (x), *b1 = (taps)[7] + (x), *b2 = (taps)[8] + (x),    \
+                *b3 = (taps)[9] + (x), *b4 = (taps)[10] + (x), *b5 = (taps)[11] + (x), \
+                *b6 = (taps)[12] + (x)
+
+static void sum_exact_reference(const CorGauss *gauss, const float *const *taps, size_t x,
+                                uint8_t *restrict to)
+{
+    const double *w = gauss->weights;
+    NAME_TAPS(taps, x);
+    double sums[CHUNK_PX];
+
+    for (size_t i = 0; i < CHUNK_PX; i++) {
+        double t = (double) c[i] * w[0];
+
+        t += (double) (a6[i] + b6[i]) * w[6];
+        t += (double) (a5[i] + b5[i]) * w[5];
+        t += (double) (a4[i] + b4[i]) * w[4];
+        t += (double) (a3[i] + b3[i]) * w[3];
+        t += (double) (a2[i] + b2[i]) * w[2];
+        t += (double) (a1[i] + b1[i]) * w[1];
+        sums[i] = t;
+    }
+    for (size_t i = 0; i < CHUNK_PX; i++) {
+        to[i] = (uint8_t) (int) sums[i];
+    }
+}
+
 static bool sum_rough_reference(const CorGauss *gauss, const float *const *taps, size_t x,
                                 uint8_t *restrict to)
 {
-    const float *rough = gauss->rough;
-    const float *a6 = taps[0] + x, *a5 = taps[1] + x, *a4 = taps[2] + x, *a3 = taps[3] + x,
-                *a2 = taps[4] + x, *a1 = taps[5] + x, *c = taps[6] + x, *b1 = taps[7] + x,
-                *b2 = taps[8] + x, *b3 = taps[9] + x, *b4 = taps[10] + x, *b5 = taps[11] + x,
-                *b6 = taps[12] + x;
+    const float *w = gauss->rough;
+    NAME_TAPS(taps, x);
     float sums[CHUNK_PX];
 
     for (size_t i = 0; i < CHUNK_PX; i++) {
-        sums[i] = c[i] * rough[0] + (a1[i] + b1[i]) * rough[1] + (a2[i] + b2[i]) * rough[2] +
-                  (a3[i] + b3[i]) * rough[3] + (a4[i] + b4[i]) * rough[4] +
-                  (a5[i] + b5[i]) * rough[5] + (a6[i] + b6[i]) * rough[6];
+        sums[i] = c[i] * w[0] + (a1[i] + b1[i]) * w[1] + (a2[i] + b2[i]) * w[2] +
+                  (a3[i] + b3[i]) * w[3] + (a4[i] + b4[i]) * w[4] + (a5[i] + b5[i]) * w[5] +
+                  (a6[i] + b6[i]) * w[6];
     }
     return truncate_rough(sums, CHUNK_PX, gauss->margin, to);
 }
 
-/* One output row, within a span. */
-static void sum_row(const CorGauss *gauss, const float *const *taps, Span span, uint8_t *to)
+/* One output row, within a span at least.  Chunks are whole, which loops over constants like, so
+ * the last one may begin earlier or reach farther than needed; only planes narrower than a chunk
+ * have a smaller one. */
+static void sum_row(const CorGauss *gauss, const float *const *taps, size_t width, Span span,
+                    uint8_t *to)
 {
     bool is_reference = gauss->radius_px == REFERENCE_RADIUS_PX;
 
-    for (size_t x = span.begin; x < span.end; x += CHUNK_PX) {
-        size_t len = span.end - x < CHUNK_PX ? span.end - x : CHUNK_PX;
-        bool is_doubtful = is_reference && len == CHUNK_PX
-                               ? sum_rough_reference(gauss, taps, x, to + x)
-                               : sum_rough(gauss, taps, x, len, to + x);
+    if (width < CHUNK_PX) {
+        if (sum_rough(gauss, taps, 0, width, to)) {
+            sum_exact(gauss, taps, 0, width, to);
+        }
+        return;
+    }
+    for (size_t at = span.begin; at < span.end; at += CHUNK_PX) {
+        size_t x = at < width - CHUNK_PX ? at : width - CHUNK_PX;
+        bool is_doubtful = is_reference ? sum_rough_reference(gauss, taps, x, to + x)
+                                        : sum_rough(gauss, taps, x, CHUNK_PX, to + x);
 
-        if (is_doubtful) {
-            sum_exact(gauss, gauss->radius_px, taps, x, len, to + x);
+        if (is_doubtful && is_reference) {
+            sum_exact_reference(gauss, taps, x, to + x);
+        } else if (is_doubtful) {
+            sum_exact(gauss, taps, x, CHUNK_PX, to + x);
         }
     }
 }
@@ -245,7 +297,7 @@ static void filter_row(const CorGauss *gauss, uint8_t *row, size_t width, Span s
     for (size_t k = 0; k <= 2 * radius; k++) {
         taps[k] = line + k;
     }
-    sum_row(gauss, taps, span, row);
+    sum_row(gauss, taps, width, span, row);
 }
 
 void cor_kernel_gauss_u8(const CorGauss *gauss, const uint8_t *from, size_t width_px,
@@ -255,7 +307,7 @@ void cor_kernel_gauss_u8(const CorGauss *gauss, const uint8_t *from, size_t widt
     size_t ring = ring_len(gauss);
     float *line = scratch + ring * width_px;
     const float *taps[2 * COR_GAUSS_RADIUS_MAX_PX + 1];
-    Span spans[2 * COR_GAUSS_RADIUS_MAX_PX + 1];
+    Span spans[4 * COR_GAUSS_RADIUS_MAX_PX];
     size_t loaded = 0;
 
     for (size_t y = 0; y < height_px; y++) {
@@ -265,13 +317,13 @@ void cor_kernel_gauss_u8(const CorGauss *gauss, const uint8_t *from, size_t widt
         for (; loaded < height_px && loaded <= y + radius; loaded++) {
             const uint8_t *source = from + loaded * width_px;
 
-            widen(source, width_px, scratch + loaded % ring * width_px);
-            spans[loaded % ring] = find_span(source, 0, width_px);
+            widen(source, width_px, scratch + (loaded & (ring - 1)) * width_px);
+            spans[loaded & (ring - 1)] = find_span(source, 0, width_px);
         }
         /* A mirrored row is never farther away than the radius, so it is in the ring. */
-        for (size_t k = 0; k < ring; k++) {
-            size_t slot =
-                cor_kernel_mirror((ptrdiff_t) (y + k) - (ptrdiff_t) radius, height_px) % ring;
+        for (size_t k = 0; k <= 2 * radius; k++) {
+            ptrdiff_t at = (ptrdiff_t) (y + k) - (ptrdiff_t) radius;
+            size_t slot = cor_kernel_mirror(at, height_px) & (ring - 1);
 
             taps[k] = scratch + slot * width_px;
             if (spans[slot].begin < spans[slot].end) {
@@ -281,7 +333,7 @@ void cor_kernel_gauss_u8(const CorGauss *gauss, const uint8_t *from, size_t widt
         }
         memset(row, 0, width_px);
         if (seen.begin < seen.end) {
-            sum_row(gauss, taps, seen, row);
+            sum_row(gauss, taps, width_px, seen, row);
             filter_row(gauss, row, width_px, seen, line);
         }
     }

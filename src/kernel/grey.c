@@ -68,7 +68,7 @@ void cor_kernel_clip_s16(const CorClip *clip, const int16_t *values, size_t len,
     int16_t low = (int16_t) clip->low;
     int16_t high = (int16_t) clip->high;
     uint16_t factor = clip->factor;
-    unsigned shift = clip->shift;
+    uint16_t times = (uint16_t) (1u << clip->shift);
 
     if (!clip->has_factor) {
         for (size_t i = 0; i < len; i++) {
@@ -78,9 +78,10 @@ void cor_kernel_clip_s16(const CorClip *clip, const int16_t *values, size_t len,
     }
     for (size_t i = 0; i < len; i++) {
         uint16_t above = (uint16_t) (clamp_s16(values[i], low, high) - low);
-        uint16_t shifted = (uint16_t) (above << shift);
+        uint16_t shifted = (uint16_t) (above * times);
+        uint16_t byte = (uint16_t) (((uint32_t) shifted * factor) >> 16); /* all in 16-bit lanes */
 
-        bytes[i] = (uint8_t) (((uint32_t) shifted * factor) >> 16);
+        bytes[i] = (uint8_t) byte;
     }
 }
 

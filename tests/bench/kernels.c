@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How long the stages of the two algorithms take on one thread: medians, as JSON lines.
+ *
+ *     bench-kernels [input.npy.gz]
+ *
+ * Without a file: oracle/real_contrast_first of the shared data, or else a made-up slice.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "algo/algo-priv.h"
+#include "base/array.h"
+#include "image/encode.h"
+#include "image/overlay.h"
+#include "image/window.h"
+#include "npy.h"
+
+#define REPEATS 301
+
+typedef struct Bench {
+    CorPlane plane;
+    double *doubles;
+    CorProcessing1 first;
+    CorProcessing6 second;
+    CorAlgoWorkspace workspace;
+    CorAlgoOutcome outcome;
+    CorBits from; /* a typical mask: the thresholded slice */
+    CorBits filled;
+    CorBits to;
+    uint8_t *grey;
+    uint8_t *rgb;
+} Bench;
+
+typedef void (*Stage)(Bench *bench);
+
+static int64_t now_ns(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t) time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *) a;
+    int64_t y = *(const int64_t *) b;
+
+    return (x > y) - (x < y);
+}
+
+static void measure(Bench *bench, const char *name, Stage stage, int repeats)
+{
+    static int64_t times[REPEATS];
+
+    for (int i = 0; i < repeats; i++) {
+        int64_t start = now_ns();
+
+        stage(bench);
+        times[i] = now_ns() - start;
+    }
+    qsort(times, (size_t) repeats, sizeof(times[0]), compare);
+    printf("{\"bench\":\"%s\",\"width\":%zu,\"height\":%zu,\"median_ns\":%lld,\"p10_ns\":%lld}\n",
+           name, bench->plane.width_px, bench->plane.height_px, (long long) times[repeats / 2],
+           (long long) times[repeats / 10]);
+}
+
+static CorPlane doubles_of(const Bench *bench)
+{
+    CorPlane plane = bench->plane;
+
+    plane.data = bench->doubles;
+    plane.type = COR_PIXEL_F64;
+    plane.row_bytes = plane.width_px * sizeof(double);
+    return plane;
+}
+
+static void expect(bool is_good)
+{
+    if (!is_good) {
+        fprintf(stderr, "a stage failed\n");
+        exit(1);
+    }
+}
+
+static void clip(Bench *bench)
+{
+    cor_kernel_clip_s16(&bench->first.clip, bench->plane.data,
+                        bench->plane.width_px * bench->plane.height_px, bench->workspace.bytes[0]);
+}
+
+static void gauss(Bench *bench)
+{
+    cor_kernel_gauss_u8(&bench->first.gauss, bench->workspace.bytes[0], bench->plane.width_px,
+                        bench->plane.height_px, bench->workspace.bytes[1],
+                        bench->workspace.scratch);
+}
+
+static void threshold(Bench *bench)
+{
+    cor_kernel_bits_from_u8_above(bench->workspace.bytes[1], 110, &bench->from);
+}
+
+static void dilate_7(Bench *bench)
+{
+    cor_kernel_dilate_disk(&bench->from, 7, &bench->to, &bench->workspace.morphology);
+}
+
+static void erode_7(Bench *bench)
+{
+    cor_kernel_erode_disk(&bench->from, 7, false, &bench->to, &bench->workspace.morphology);
+}
+
+static void erode_9_outside_set(Bench *bench)
+{
+    cor_kernel_erode_disk(&bench->from, 9, true, &bench->to, &bench->workspace.morphology);
+}
+
+static void dilate_9(Bench *bench)
+{
+    cor_kernel_dilate_disk(&bench->from, 9, &bench->to, &bench->workspace.morphology);
+}
+
+static void dilate_diamond_9(Bench *bench)
+{
+    cor_kernel_dilate_diamond(&bench->from, 9, &bench->to, &bench->workspace.morphology);
+}
+
+static void fill_holes(Bench *bench)
+{
+    cor_kernel_bits_copy(&bench->from, &bench->filled);
+    expect(cor_algo_priv_fill_holes(&bench->workspace, &bench->filled, NULL));
+}
+
+static void fill_small(Bench *bench)
+{
+    cor_kernel_bits_copy(&bench->from, &bench->filled);
+    expect(cor_algo_priv_fill_small(&bench->workspace, 5000, &bench->filled, NULL));
+}
+
+static void label_and_choose(Bench *bench)
+{
+    expect(cor_algo_priv_choose(&bench->workspace, &bench->from, &bench->first.choice, NULL,
+                                &bench->outcome, NULL));
+}
+
+static void above(Bench *bench)
+{
+    cor_kernel_above_s16(bench->plane.data, bench->plane.width_px * bench->plane.height_px, 120,
+                         bench->workspace.bytes[0]);
+}
+
+static void majority(Bench *bench)
+{
+    cor_kernel_majority(bench->workspace.bytes[0], 11, &bench->to, bench->workspace.scratch);
+}
+
+static void find_1(Bench *bench)
+{
+    expect(cor_algo_priv_processing_1_find(&bench->first, &bench->plane, &bench->workspace, NULL,
+                                           &bench->outcome, NULL));
+}
+
+static void find_6(Bench *bench)
+{
+    expect(cor_algo_priv_processing_6_find(&bench->second, &bench->plane, &bench->workspace, NULL,
+                                           &bench->outcome, NULL));
+}
+
+static void find_1_f64(Bench *bench)
+{
+    CorPlane plane = doubles_of(bench);
+
+    expect(cor_algo_priv_processing_1_find(&bench->first, &plane, &bench->workspace, NULL,
+                                           &bench->outcome, NULL));
+}
+
+static void find_6_f64(Bench *bench)
+{
+    CorPlane plane = doubles_of(bench);
+
+    expect(cor_algo_priv_processing_6_find(&bench->second, &plane, &bench->workspace, NULL,
+                                           &bench->outcome, NULL));
+}
+
+static void draw_mask(Bench *bench)
+{
+    cor_algo_priv_draw_mask(&bench->workspace, &bench->outcome);
+}
+
+static void measurements(Bench *bench)
+{
+    CorAlgoSlice slice = {.plane = bench->plane, .row_spacing_mm = 1, .column_spacing_mm = 1};
+
+    json_decref(cor_algo_priv_measure(&bench->workspace, &slice, &bench->outcome));
+}
+
+static void overlay(Bench *bench)
+{
+    expect(cor_image_overlay(&bench->plane, bench->workspace.mask, bench->rgb, NULL, NULL));
+}
+
+static void overlay_f64(Bench *bench)
+{
+    CorPlane plane = doubles_of(bench);
+
+    expect(cor_image_overlay(&plane, bench->workspace.mask, bench->rgb, NULL, NULL));
+}
+
+static void window(Bench *bench)
+{
+    CorWindow window = {.center = 50, .width = 400};
+
+    expect(cor_image_window(&bench->plane, &window, bench->grey, NULL));
+}
+
+static void encode(Bench *bench, bool is_png)
+{
+    CorString *file = cor_string_new((size_t) 64 << 20);
+    CorPlane plane = {.data = bench->rgb,
+                      .width_px = bench->plane.width_px,
+                      .height_px = bench->plane.height_px,
+                      .row_bytes = 3 * bench->plane.width_px,
+                      .type = COR_PIXEL_RGB8};
+
+    expect(is_png ? cor_image_append_png(&plane, file, NULL)
+                  : cor_image_append_jpeg(&plane, 90, file, NULL));
+    cor_string_free(file);
+}
+
+static void png(Bench *bench)
+{
+    encode(bench, true);
+}
+
+static void jpeg(Bench *bench)
+{
+    encode(bench, false);
+}
+
+static bool no_load(void *context, size_t slice, CorAlgoSlice *ret_slice, CorError *err)
+{
+    (void) slice;
+    (void) err;
+    *ret_slice = (CorAlgoSlice){.plane = ((Bench *) context)->plane};
+    return true;
+}
+
+static bool no_emit(void *context, const CorAlgoResult *result, CorError *err)
+{
+    (void) context;
+    (void) result;
+    (void) err;
+    return true;
+}
+
+static bool no_progress(void *context, double fraction, CorError *err)
+{
+    (void) context;
+    (void) fraction;
+    (void) err;
+    return true;
+}
+
+/* A whole job as a host runs it, memory and measurements included. */
+static void run(Bench *bench, const char *id)
+{
+    json_t *params = json_object();
+    CorAlgoJob job = {.params = params,
+                      .slice_len = 1,
+                      .load = no_load,
+                      .emit = no_emit,
+                      .progress = no_progress,
+                      .context = bench};
+
+    expect(cor_algo_find(id)->run(&job, NULL));
+    json_decref(params);
+}
+
+static void run_1(Bench *bench)
+{
+    run(bench, "processing_1");
+}
+
+static void run_6(Bench *bench)
+{
+    run(bench, "processing_6");
+}
+
+/* Rings of different brightness with noise: something for every stage to do. */
+static void make_up(Npy *npy)
+{
+    uint32_t random = 1;
+    int16_t *values = calloc(512 * 512, sizeof(int16_t));
+
+    *npy = (Npy){.type = 'h', .dims = {1, 512, 512}, .len = 512 * 512, .data = values};
+    for (int i = 0; i < 512 * 512; i++) {
+        double x = i % 512 - 256;
+        double y = i / 512 - 256;
+        double radius = sqrt(x * x + y * y);
+
+        random = random * 1664525 + 1013904223;
+        values[i] = (int16_t) ((radius > 220   ? -1000
+                                : radius > 180 ? -100
+                                               : 100) +
+                               (int) (random >> 26) - 32);
+    }
+}
+
+static void prepare(Bench *bench, const Npy *npy)
+{
+    size_t width = npy->dims[2];
+    size_t height = npy->dims[1];
+    size_t words = cor_kernel_bits_size_words(width, height);
+    size_t size = width * height;
+    size_t rgb_size = 3 * size;
+    json_t *defaults = json_object();
+
+    bench->plane = (CorPlane){.data = npy->data,
+                              .width_px = width,
+                              .height_px = height,
+                              .row_bytes = width * sizeof(int16_t),
+                              .type = COR_PIXEL_S16};
+    bench->doubles = cor_new_array(double, size);
+    for (size_t i = 0; i < size; i++) {
+        bench->doubles[i] = ((const int16_t *) npy->data)[i];
+    }
+    bench->grey = cor_new_array(uint8_t, size);
+    bench->rgb = cor_new_array(uint8_t, rgb_size);
+    bench->from = cor_kernel_bits_at(cor_new_array(uint64_t, words), width, height);
+    bench->filled = cor_kernel_bits_at(cor_new_array(uint64_t, words), width, height);
+    bench->to = cor_kernel_bits_at(cor_new_array(uint64_t, words), width, height);
+    expect(cor_algo_priv_processing_1_read(defaults, &bench->first, NULL) &&
+           cor_algo_priv_processing_6_read(defaults, &bench->second, NULL));
+    json_decref(defaults);
+}
+
+int main(int argc, char **argv)
+{
+    static Bench bench;
+    Npy npy;
+    char path[600];
+    bool is_there = npy_shared_path(path, sizeof(path), "oracle/real_contrast_first/input.npy.gz");
+
+    if (argc > 1 ? !npy_read(argv[1], &npy) : !is_there || !npy_read(path, &npy)) {
+        make_up(&npy);
+    }
+    expect(npy.type == 'h');
+    prepare(&bench, &npy);
+
+    measure(&bench, "processing_6/whole", find_6, REPEATS);
+    measure(&bench, "processing_6/threshold", above, REPEATS);
+    measure(&bench, "processing_6/majority_11", majority, REPEATS);
+    measure(&bench, "processing_6/whole_f64", find_6_f64, REPEATS);
+    measure(&bench, "processing_1/whole_f64", find_1_f64, REPEATS);
+    measure(&bench, "processing_1/whole", find_1, REPEATS);
+    measure(&bench, "processing_1/window", clip, REPEATS);
+    measure(&bench, "processing_1/gauss", gauss, REPEATS);
+    measure(&bench, "processing_1/threshold", threshold, REPEATS);
+    measure(&bench, "morphology/dilate_disk_7", dilate_7, REPEATS);
+    measure(&bench, "morphology/erode_disk_7", erode_7, REPEATS);
+    measure(&bench, "morphology/erode_disk_9_outside_set", erode_9_outside_set, REPEATS);
+    measure(&bench, "morphology/dilate_disk_9", dilate_9, REPEATS);
+    measure(&bench, "morphology/dilate_diamond_9", dilate_diamond_9, REPEATS);
+    measure(&bench, "runs/fill_holes", fill_holes, REPEATS);
+    measure(&bench, "runs/fill_small", fill_small, REPEATS);
+    measure(&bench, "runs/label_and_choose", label_and_choose, REPEATS);
+    measure(&bench, "result/mask", draw_mask, REPEATS);
+    measure(&bench, "result/measurements", measurements, REPEATS);
+    measure(&bench, "result/overlay", overlay, REPEATS);
+    measure(&bench, "result/overlay_f64", overlay_f64, REPEATS);
+    measure(&bench, "image/window", window, REPEATS);
+    measure(&bench, "image/png", png, 31);
+    measure(&bench, "image/jpeg", jpeg, 31);
+    measure(&bench, "processing_1/run", run_1, REPEATS);
+    measure(&bench, "processing_6/run", run_6, REPEATS);
+    return 0;
+}
