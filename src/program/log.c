@@ -137,23 +137,22 @@ static void put_field(Line *line, const CorLogField *field)
     }
 }
 
-size_t cor_log_format(int64_t unix_ms, CorLogLevel level, const char *file, const char *message,
-                      const CorLogField *fields, char *text, size_t size)
+size_t cor_log_format(const CorLogEvent *event, char *text, size_t size)
 {
     char time[COR_TIME_ISO_SIZE];
     Line line = {.text = text, .capacity = size};
 
     assert(size >= 2);
     put_text(&line, "ts=");
-    put_text(&line, cor_time_iso(unix_ms, time, sizeof(time)));
+    put_text(&line, cor_time_iso(event->unix_ms, time, sizeof(time)));
     put_text(&line, " level=");
-    put_text(&line, level_names[level]);
+    put_text(&line, level_names[event->level]);
     put_text(&line, " room=");
-    put_room(&line, file);
+    put_room(&line, event->file);
     put_text(&line, " msg=");
-    put_quoted(&line, message);
-    for (; fields->kind != COR_LOG_END; fields++) {
-        put_field(&line, fields);
+    put_quoted(&line, event->message);
+    for (const CorLogField *field = event->fields; field->kind != COR_LOG_END; field++) {
+        put_field(&line, field);
     }
     text[line.size++] = '\n';
     text[line.size] = '\0';
@@ -165,8 +164,14 @@ void cor_log_write(CorLogLevel level, const char *file, const char *message,
 {
     char line[LINE_MAX_BYTES + 1];
     int saved_errno = errno;
-    size_t size =
-        cor_log_format(cor_time_unix_ms(), level, file, message, fields, line, sizeof(line));
+    CorLogEvent event = {
+        .unix_ms = cor_time_unix_ms(),
+        .level = level,
+        .file = file,
+        .message = message,
+        .fields = fields,
+    };
+    size_t size = cor_log_format(&event, line, sizeof(line));
 
     ssize_t written = write(STDERR_FILENO, line, size);
     (void) written; /* there is nowhere else to say that the log is gone */

@@ -71,11 +71,18 @@ const char *cor_log_level_name(CorLogLevel level);
 void cor_log_write(CorLogLevel level, const char *file, const char *message,
                    const CorLogField *fields);
 
+typedef struct CorLogEvent {
+    int64_t unix_ms;
+    CorLogLevel level;
+    const char *file; /* __FILE__ of the caller */
+    const char *message;
+    const CorLogField *fields; /* ends with COR_LOG_END */
+} CorLogEvent;
+
 /**
  * Format the line that cor_log_write() writes, with its newline, for tests.
  *
  * @return bytes written to line, without the NUL; a line that does not fit is cut and still ends
  *         with a newline
  */
-size_t cor_log_format(int64_t unix_ms, CorLogLevel level, const char *file, const char *message,
-                      const CorLogField *fields, char *line, size_t size);
+size_t cor_log_format(const CorLogEvent *event, char *line, size_t size);

@@ -12,9 +12,10 @@ static void a_line_names_time_level_room_and_fields(void **state)
     char line[512];
     (void) state;
 
-    size_t size = cor_log_format(1769903999123, COR_LOG_INFO, "../src/worker/worker.c", "job done",
-                                 FIELDS(COR_F("job", "7c1e"), COR_FI("ms", 412), COR_FR("x", 0.5)),
-                                 line, sizeof(line));
+    size_t size = cor_log_format(
+        &(CorLogEvent){1769903999123, COR_LOG_INFO, "../src/worker/worker.c", "job done",
+                       FIELDS(COR_F("job", "7c1e"), COR_FI("ms", 412), COR_FR("x", 0.5))},
+        line, sizeof(line));
 
     assert_string_equal(line, "ts=2026-01-31T23:59:59.123Z level=info room=worker msg=\"job done\" "
                               "job=7c1e ms=412 x=0.5\n");
@@ -26,13 +27,14 @@ static void a_value_from_outside_cannot_begin_a_line_or_a_field(void **state)
     char line[512];
     (void) state;
 
-    cor_log_format(0, COR_LOG_ERROR, "main.c", "a", FIELDS(COR_F("v", "x\nts=1 \"q\" \\ \x1b[31m")),
+    cor_log_format(&(CorLogEvent){0, COR_LOG_ERROR, "main.c", "a",
+                                  FIELDS(COR_F("v", "x\nts=1 \"q\" \\ \x1b[31m"))},
                    line, sizeof(line));
     assert_string_equal(line, "ts=1970-01-01T00:00:00.000Z level=error room=main msg=\"a\" "
                               "v=\"x\\nts=1 \\\"q\\\" \\\\ \\x1b[31m\"\n");
-    cor_log_format(0, COR_LOG_ERROR, "main.c", "a",
-                   FIELDS(COR_F("a", ""), COR_F("b", NULL), COR_F("c", "k=v"), COR_F("d", "\xff"),
-                          COR_F("e", "Z\xc3\xbcrich")),
+    cor_log_format(&(CorLogEvent){0, COR_LOG_ERROR, "main.c", "a",
+                                  FIELDS(COR_F("a", ""), COR_F("b", NULL), COR_F("c", "k=v"),
+                                         COR_F("d", "\xff"), COR_F("e", "Z\xc3\xbcrich"))},
                    line, sizeof(line));
     assert_non_null(strstr(line, " a=\"\" b=null c=\"k=v\" d=\"\\xff\" e=\"Z\xc3\xbcrich\"\n"));
 }
@@ -45,7 +47,8 @@ static void a_line_that_is_too_long_is_cut_and_still_ends(void **state)
 
     memset(text, 'x', sizeof(text));
     text[sizeof(text) - 1] = '\0';
-    size_t size = cor_log_format(0, COR_LOG_INFO, "main.c", text, FIELDS(), line, sizeof(line));
+    size_t size = cor_log_format(&(CorLogEvent){0, COR_LOG_INFO, "main.c", text, FIELDS()}, line,
+                                 sizeof(line));
     assert_int_equal(size, sizeof(line) - 1);
     assert_int_equal(line[size - 1], '\n');
     assert_int_equal(line[size], '\0');

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# One door; behind it only apt-get, meson, ninja, pytest and the tools in tools/, each printed.
+.PHONY: build run test bench chaos check fmt
+
+build:
+	tools/install-packages build
+	test -f build/build.ninja || meson setup build -Dtests=$$(pkg-config --exists cmocka && echo true || echo false)
+	ninja -C build
+
+run: build
+	build/corsia serve --data data
+
+test:
+	tools/install-packages test
+	tools/run-tests $(SUITES)
+
+bench: build
+	tools/install-packages test
+	/usr/bin/python3 tests/bench/bench.py $(ARGS)
+
+chaos:
+	tools/install-packages test
+	test -f build-failpoints/build.ninja || meson setup build-failpoints -Dfailpoints=true -Dwerror=true
+	ninja -C build-failpoints corsia
+	/usr/bin/python3 tests/integration/chaos.py $(ARGS)
+
+check:
+	tools/check-rooms
+	tools/check-style
+	git ls-files 'src/*.[ch]' 'src/*.cc' 'tests/*.[ch]' | xargs clang-format --dry-run -Werror
+
+fmt:
+	git ls-files 'src/*.[ch]' 'src/*.cc' 'tests/*.[ch]' | xargs clang-format -i
