@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a frame's bytes are.
+ *
+ * Encapsulated pixels are a list of fragments, the first of which is the Basic Offset Table,
+ * perhaps empty.  Which fragments make a frame is said by, in this order: there is only one frame;
+ * there are as many fragments as frames; the Extended Offset Table; the Basic Offset Table; and
+ * else every fragment that begins like a JPEG, JPEG-LS or JPEG 2000 codestream begins a frame.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "base/array.h"
+#include "dicom/dicom-pixels.h"
+
+#define TAG_EXTENDED_OFFSETS 0x7FE00001u
+
+const CorDicomElement *cor_dicom_priv_pixel_element(const CorDicom *dicom)
+{
+    static const uint32_t tags[] = {COR_DICOM_TAG_PIXELS, COR_DICOM_TAG_FLOAT_PIXELS,
+                                    COR_DICOM_TAG_DOUBLE_PIXELS};
+    CorDicomScope root = cor_dicom_priv_root(dicom);
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(tags); i++) {
+        const CorDicomElement *element = cor_dicom_priv_find(dicom, root, tags[i]);
+
+        if (element && element->size > 0) {
+            return element;
+        }
+    }
+    return NULL;
+}
+
+/* --- fragments --- */
+
+/* Fragments of one frame: from begin to before end, indices into the table of elements. */
+typedef struct FragmentRange {
+    uint32_t begin;
+    uint32_t end;
+} FragmentRange;
+
+/* Find the fragments whose items begin between two offsets, counted from the first item behind the
+ * Basic Offset Table. */
+static bool range_by_offset(const CorDicom *dicom, FragmentRange all, uint64_t begin, uint64_t end,
+                            FragmentRange *ret_range)
+{
+    uint64_t base = dicom->elements[all.begin].offset - 8;
+    FragmentRange range = {all.end, all.end};
+
+    for (uint32_t i = all.begin; i < all.end; i++) {
+        uint64_t place = dicom->elements[i].offset - 8 - base;
+
+        if (place == begin) {
+            range.begin = i;
+        }
+        if (place >= end) {
+            range.end = i;
+            break;
+        }
+    }
+    *ret_range = range;
+    return range.begin < range.end;
+}
+
+/* The Extended Offset Table (PS3.3 section C.7.6.3.1.8): 64-bit offsets. */
+static bool range_by_extended_table(const CorDicom *dicom, FragmentRange all, uint32_t frame,
+                                    uint32_t frames, FragmentRange *ret_range)
+{
+    const CorDicomElement *table =
+        cor_dicom_priv_find(dicom, cor_dicom_priv_root(dicom), TAG_EXTENDED_OFFSETS);
+
+    if (!table || table->size < 8 * (uint64_t) frames) {
+        return false;
+    }
+    const uint8_t *offsets = cor_dicom_priv_bytes(dicom, table);
+    uint64_t begin = cor_dicom_priv_u64(offsets + 8 * (size_t) frame, false);
+    uint64_t end = frame + 1 < frames ? cor_dicom_priv_u64(offsets + 8 * (size_t) frame + 8, false)
+                                      : UINT64_MAX;
+    return range_by_offset(dicom, all, begin, end, ret_range);
+}
+
+static bool range_by_basic_table(const CorDicom *dicom, const CorDicomElement *table,
+                                 FragmentRange all, uint32_t frame, uint32_t frames,
+                                 FragmentRange *ret_range)
+{
+    if (table->size < 4 * (uint64_t) frames) {
+        return false;
+    }
+    const uint8_t *offsets = cor_dicom_priv_bytes(dicom, table);
+    uint64_t begin = cor_dicom_priv_u32(offsets + 4 * (size_t) frame, false);
+    uint64_t end = frame + 1 < frames ? cor_dicom_priv_u32(offsets + 4 * (size_t) frame + 4, false)
+                                      : UINT64_MAX;
+    return range_by_offset(dicom, all, begin, end, ret_range);
+}
+
+static bool begins_codestream(const CorDicom *dicom, const CorDicomElement *fragment)
+{
+    const uint8_t *bytes = cor_dicom_priv_bytes(dicom, fragment);
+
+    return fragment->size >= 4 && bytes[0] == 0xFF &&
+           ((bytes[1] == 0xD8 && bytes[2] == 0xFF) || (bytes[1] == 0x4F && bytes[2] == 0xFF));
+}
+
+static bool range_by_content(const CorDicom *dicom, FragmentRange all, uint32_t frame,
+                             uint32_t frames, FragmentRange *ret_range)
+{
+    FragmentRange range = {all.end, all.end};
+    uint32_t seen = 0;
+
+    for (uint32_t i = all.begin; i < all.end; i++) {
+        if (!begins_codestream(dicom, &dicom->elements[i])) {
+            continue;
+        }
+        range.begin = seen == frame ? i : range.begin;
+        range.end = seen == frame + 1 ? i : range.end;
+        seen++;
+    }
+    *ret_range = range;
+    return seen == frames && range.begin < range.end;
+}
+
+static bool find_range(const CorDicom *dicom, const CorDicomElement *pixels, uint32_t frame,
+                       uint32_t frames, FragmentRange *ret_range)
+{
+    uint32_t first = (uint32_t) (pixels - dicom->elements) + 1;
+
+    if (first >= pixels->end || first + 1 >= pixels->end) {
+        return false;
+    }
+    const CorDicomElement *table = &dicom->elements[first];
+    FragmentRange all = {first + 1, pixels->end};
+    if (frames == 1) {
+        *ret_range = all;
+        return true;
+    }
+    if (all.end - all.begin == frames) {
+        *ret_range = (FragmentRange){all.begin + frame, all.begin + frame + 1};
+        return true;
+    }
+    return range_by_extended_table(dicom, all, frame, frames, ret_range) ||
+           range_by_basic_table(dicom, table, all, frame, frames, ret_range) ||
+           range_by_content(dicom, all, frame, frames, ret_range);
+}
+
+bool cor_dicom_priv_encapsulated(const CorDicom *dicom, uint32_t frame, uint32_t frames,
+                                 CorDicomFrameBytes *ret_bytes, CorError *err)
+{
+    const CorDicomElement *pixels = cor_dicom_priv_pixel_element(dicom);
+    CorDicomFrameBytes bytes = {0};
+    FragmentRange range = {0};
+
+    if (!(pixels->flags & COR_DICOM_IS_FRAGMENTED)) {
+        return cor_fail(err, COR_ERR_CORRUPT,
+                        "the transfer syntax is a compressed one but the pixel data is not");
+    }
+    if (!find_range(dicom, pixels, frame, frames, &range)) {
+        return cor_fail(err, COR_ERR_CORRUPT,
+                        "the pixel data has no fragments for frame %" PRIu32 " of %" PRIu32,
+                        frame + 1, frames);
+    }
+    if (dicom->is_truncated && range.end == pixels->end) {
+        return cor_fail(err, COR_ERR_CORRUPT, "the pixel data of frame %" PRIu32 " is cut off",
+                        frame + 1);
+    }
+    for (uint32_t i = range.begin; i < range.end; i++) {
+        bytes.size += dicom->elements[i].size; /* parts of the file: no overflow */
+    }
+    bytes.data = cor_dicom_priv_bytes(dicom, &dicom->elements[range.begin]);
+    if (range.end - range.begin > 1) {
+        size_t done = 0;
+
+        bytes.gathered = malloc(bytes.size ? bytes.size : 1);
+        if (!bytes.gathered) {
+            return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu bytes", bytes.size);
+        }
+        for (uint32_t i = range.begin; i < range.end; i++) {
+            const CorDicomElement *fragment = &dicom->elements[i];
+
+            memcpy(bytes.gathered + done, cor_dicom_priv_bytes(dicom, fragment), fragment->size);
+            done += fragment->size;
+        }
+        bytes.data = bytes.gathered;
+    }
+    *ret_bytes = bytes;
+    return true;
+}
+
+/* --- uncompressed --- */
+
+/* Bits of one frame in the file. */
+static uint64_t native_bits(const CorDicomImage *image)
+{
+    uint64_t pixels = (uint64_t) image->rows * image->columns;
+
+    if (strcmp(image->photometric, "YBR_FULL_422") == 0 && image->samples_per_pixel == 3) {
+        return pixels * 2 * image->bits_allocated; /* two Y share one Cb and one Cr */
+    }
+    return pixels * image->samples_per_pixel * image->bits_allocated;
+}
+
+static void swap_words(uint8_t *data, size_t bytes, unsigned word)
+{
+    for (size_t i = 0; i + word <= bytes; i += word) {
+        for (unsigned j = 0; j < word / 2; j++) {
+            uint8_t other = data[i + j];
+
+            data[i + j] = data[i + word - 1 - j];
+            data[i + word - 1 - j] = other;
+        }
+    }
+}
+
+/* Y1 Y2 Cb Cr becomes Y1 Cb Cr Y2 Cb Cr. */
+static void expand_422(const uint8_t *in, uint8_t *out, size_t pixels)
+{
+    for (size_t i = 0; i + 1 < pixels; i += 2, in += 4) {
+        uint8_t *pair = out + 3 * i;
+
+        pair[0] = in[0];
+        pair[1] = pair[4] = in[2];
+        pair[2] = pair[5] = in[3];
+        pair[3] = in[1];
+    }
+}
+
+static bool new_samples(CorDicomSamples *samples, unsigned bytes_per_sample, CorError *err)
+{
+    size_t bytes =
+        (size_t) samples->rows * samples->columns * samples->samples_per_pixel * bytes_per_sample;
+
+    samples->bytes_per_sample = bytes_per_sample;
+    samples->data = malloc(bytes);
+    return samples->data ||
+           cor_fail(err, COR_ERR_NOMEM, "out of memory for a frame of %zu bytes", bytes);
+}
+
+/* Copy from bytes in the file's order; first_bit is less than 8. */
+static bool copy_native(const uint8_t *data, size_t size, unsigned first_bit,
+                        const CorDicomImage *image, CorDicomSamples *samples, CorError *err)
+{
+    size_t pixels = (size_t) image->rows * image->columns;
+
+    if (!new_samples(samples, image->bits_allocated == 1 ? 1 : image->bits_allocated / 8u, err)) {
+        return false;
+    }
+    if (image->bits_allocated == 1) {
+        for (size_t i = 0; i < pixels * image->samples_per_pixel; i++) {
+            size_t bit = first_bit + i;
+
+            samples->data[i] = data[bit / 8] >> (bit % 8) & 1;
+        }
+    } else if (strcmp(image->photometric, "YBR_FULL_422") == 0 && image->samples_per_pixel == 3) {
+        expand_422(data, samples->data, pixels);
+        samples->is_planar = false;
+    } else {
+        memcpy(samples->data, data, size);
+    }
+    return true;
+}
+
+bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomImage *image, uint32_t frame,
+                           CorDicomSamples *samples, CorError *err)
+{
+    const CorDicomElement *pixels = cor_dicom_priv_pixel_element(dicom);
+    uint64_t bits = native_bits(image);
+    bool is_swapped = pixels->flags & COR_DICOM_IS_BIG_ENDIAN;
+    uint64_t first = 0;
+
+    if (pixels->flags & COR_DICOM_IS_FRAGMENTED) {
+        return cor_fail(err, COR_ERR_CORRUPT,
+                        "the pixel data is compressed but the transfer syntax is not");
+    }
+    if (strcmp(image->photometric, "YBR_FULL_422") == 0 &&
+        (image->bits_allocated != 8 || image->columns % 2 != 0)) {
+        return cor_fail(err, COR_ERR_UNSUPPORTED,
+                        "YBR_FULL_422 with an odd number of columns or %u bits",
+                        image->bits_allocated);
+    }
+    if (__builtin_mul_overflow(bits, (uint64_t) frame, &first) ||
+        (first + bits + 7) / 8 > pixels->size) {
+        return cor_fail(err, COR_ERR_CORRUPT,
+                        "the pixel data has %" PRIu64 " bytes, too few for frame %" PRIu32
+                        " of %" PRIu64 " bytes",
+                        pixels->size, frame + 1, (bits + 7) / 8);
+    }
+    samples->is_planar = image->is_planar;
+    const uint8_t *data = cor_dicom_priv_bytes(dicom, pixels) + first / 8;
+    size_t size = (size_t) (bits / 8);
+    if (is_swapped && image->bits_allocated < 16 && pixels->vr == COR_DICOM_VR('O', 'W')) {
+        /* Bytes within big-endian words: swap the words that hold the frame back first. */
+        size_t begin = (size_t) (first / 8) & ~(size_t) 1;
+        size_t end = COR_MIN(((size_t) ((first + bits + 7) / 8) + 1) & ~(size_t) 1, pixels->size);
+        uint8_t *words = malloc(end - begin);
+
+        if (!words) {
+            return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu bytes", end - begin);
+        }
+        memcpy(words, cor_dicom_priv_bytes(dicom, pixels) + begin, end - begin);
+        swap_words(words, end - begin, 2);
+        bool is_done = copy_native(words + (first / 8 - begin), size, (unsigned) (first % 8), image,
+                                   samples, err);
+        free(words);
+        return is_done;
+    }
+    if (!copy_native(data, size, (unsigned) (first % 8), image, samples, err)) {
+        return false;
+    }
+    if (is_swapped && image->bits_allocated >= 16) {
+        swap_words(samples->data, size, image->bits_allocated / 8u);
+    }
+    return true;
+}
+
+bool cor_dicom_priv_deflated_frame(const uint8_t *data, size_t size, const CorDicomImage *image,
+                                   CorDicomSamples *samples, CorError *err)
+{
+    size_t bytes = (size_t) ((native_bits(image) + 7) / 8);
+    uint8_t *inflated = malloc(bytes);
+    z_stream stream = {.next_in = (Bytef *) (uintptr_t) data};
+
+    if (!inflated || inflateInit2(&stream, -MAX_WBITS) != Z_OK) {
+        free(inflated);
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a frame of %zu bytes", bytes);
+    }
+    stream.avail_in = (uInt) COR_MIN(size, (size_t) UINT32_MAX);
+    stream.next_out = inflated;
+    stream.avail_out = (uInt) bytes; /* at most frame_bytes_max */
+    (void) inflate(&stream, Z_FINISH);
+    bool is_whole = stream.avail_out == 0;
+    (void) inflateEnd(&stream);
+    samples->is_planar = image->is_planar;
+    bool is_done = is_whole
+                       ? copy_native(inflated, bytes, 0, image, samples, err)
+                       : cor_fail(err, COR_ERR_CORRUPT, "the deflated frame is damaged or cut off");
+    free(inflated);
+    return is_done;
+}

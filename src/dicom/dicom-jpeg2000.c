@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JPEG 2000 and HTJ2K by OpenJPEG 2.5.
+ *
+ * Only the lowest precision bits of a sample are given, whatever sign the codestream claims: the
+ * data set's Pixel Representation decides later.  (Files whose two headers disagree exist, and
+ * everybody believes the data set.) */
+#include <openjpeg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "dicom/dicom-codec.h"
+
+typedef struct Source {
+    const uint8_t *data;
+    size_t size;
+    size_t at;
+} Source;
+
+static void destroy_codecp(opj_codec_t **codec)
+{
+    opj_destroy_codec(*codec);
+    *codec = NULL;
+}
+
+static void destroy_streamp(opj_stream_t **stream)
+{
+    opj_stream_destroy(*stream);
+    *stream = NULL;
+}
+
+static void destroy_imagep(opj_image_t **image)
+{
+    opj_image_destroy(*image);
+    *image = NULL;
+}
+
+static OPJ_SIZE_T read_source(void *buffer, OPJ_SIZE_T wanted, void *user)
+{
+    Source *source = user;
+    size_t size = COR_MIN(wanted, source->size - source->at);
+
+    if (size == 0) {
+        return (OPJ_SIZE_T) -1;
+    }
+    memcpy(buffer, source->data + source->at, size);
+    source->at += size;
+    return size;
+}
+
+static OPJ_OFF_T skip_source(OPJ_OFF_T wanted, void *user)
+{
+    Source *source = user;
+
+    if (wanted < 0) {
+        return -1;
+    }
+    size_t size = COR_MIN((size_t) wanted, source->size - source->at);
+    source->at += size;
+    return (OPJ_OFF_T) size;
+}
+
+static OPJ_BOOL seek_source(OPJ_OFF_T place, void *user)
+{
+    Source *source = user;
+
+    if (place < 0 || (size_t) place > source->size) {
+        return OPJ_FALSE;
+    }
+    source->at = (size_t) place;
+    return OPJ_TRUE;
+}
+
+static opj_stream_t *open_stream(Source *source)
+{
+    opj_stream_t *stream = opj_stream_create(COR_MIN(source->size, (size_t) 1 << 20), OPJ_TRUE);
+
+    if (stream) {
+        opj_stream_set_read_function(stream, read_source);
+        opj_stream_set_skip_function(stream, skip_source);
+        opj_stream_set_seek_function(stream, seek_source);
+        opj_stream_set_user_data(stream, source, NULL);
+        opj_stream_set_user_data_length(stream, source->size);
+    }
+    return stream;
+}
+
+/* Some wrap the codestream in a JP2 file, which DICOM does not allow and everybody reads. */
+static OPJ_CODEC_FORMAT format_of(const Source *source)
+{
+    static const uint8_t box[] = {0, 0, 0, 12, 'j', 'P', ' ', ' '};
+
+    return source->size > sizeof(box) && memcmp(source->data, box, sizeof(box)) == 0
+               ? OPJ_CODEC_JP2
+               : OPJ_CODEC_J2K;
+}
+
+/* Compare the codestream's header with the data set's, before anything is allocated by it. */
+static bool check_image(const opj_image_t *image, const CorDicomSamples *samples, CorError *err)
+{
+    uint32_t columns = image->x1 - image->x0;
+    uint32_t rows = image->y1 - image->y0;
+
+    if (columns != samples->columns || rows != samples->rows ||
+        image->numcomps != samples->samples_per_pixel) {
+        return cor_fail(err, COR_ERR_CORRUPT,
+                        "JPEG 2000 has %u x %u pixels of %u samples, the data set %u x %u of %u",
+                        columns, rows, image->numcomps, samples->columns, samples->rows,
+                        samples->samples_per_pixel);
+    }
+    for (unsigned i = 0; i < image->numcomps; i++) {
+        const opj_image_comp_t *component = &image->comps[i];
+
+        if (component->dx != 1 || component->dy != 1 || component->prec < 1 ||
+            component->prec > 31 || component->prec != image->comps[0].prec) {
+            return cor_fail(err, COR_ERR_UNSUPPORTED,
+                            "JPEG 2000 with subsampled components or components of different or "
+                            "more than 31 bits");
+        }
+    }
+    return true;
+}
+
+/* Write the components interleaved, each sample in as few bytes as its precision needs. */
+static bool gather(const opj_image_t *image, CorDicomSamples *samples, CorError *err)
+{
+    size_t pixels = (size_t) samples->rows * samples->columns;
+    unsigned count = samples->samples_per_pixel;
+    unsigned bytes = image->comps[0].prec <= 8 ? 1 : image->comps[0].prec <= 16 ? 2 : 4;
+
+    samples->precision = image->comps[0].prec;
+    samples->bytes_per_sample = bytes;
+    samples->data = malloc(pixels * count * bytes);
+    if (!samples->data) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a frame of %zu bytes",
+                        pixels * count * bytes);
+    }
+    for (unsigned c = 0; c < count; c++) {
+        const opj_image_comp_t *component = &image->comps[c];
+        const OPJ_INT32 *in = component->data;
+
+        if (!in || (size_t) component->w * component->h != pixels) {
+            return cor_fail(err, COR_ERR_CORRUPT, "JPEG 2000 component %u is not complete", c);
+        }
+        for (size_t i = 0; bytes == 1 && i < pixels; i++) {
+            samples->data[i * count + c] = (uint8_t) in[i];
+        }
+        for (size_t i = 0; bytes == 2 && i < pixels; i++) {
+            ((uint16_t *) (void *) samples->data)[i * count + c] = (uint16_t) in[i];
+        }
+        for (size_t i = 0; bytes == 4 && i < pixels; i++) {
+            ((uint32_t *) (void *) samples->data)[i * count + c] = (uint32_t) in[i];
+        }
+    }
+    return true;
+}
+
+bool cor_dicom_priv_jpeg2000(const uint8_t *data, size_t size, CorDicomSamples *samples,
+                             CorError *err)
+{
+    Source source = {.data = data, .size = size};
+    COR_CLEANUP(destroy_streamp) opj_stream_t *stream = NULL;
+    COR_CLEANUP(destroy_codecp) opj_codec_t *codec = NULL;
+    COR_CLEANUP(destroy_imagep) opj_image_t *image = NULL;
+    opj_dparameters_t parameters;
+
+    if (size < 12) {
+        return cor_fail(err, COR_ERR_CORRUPT, "the frame is no JPEG 2000");
+    }
+    stream = open_stream(&source);
+    codec = opj_create_decompress(format_of(&source));
+    opj_set_default_decoder_parameters(&parameters);
+    if (!stream || !codec || !opj_setup_decoder(codec, &parameters)) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for JPEG 2000");
+    }
+    if (!opj_read_header(stream, codec, &image)) {
+        return cor_fail(err, COR_ERR_CORRUPT, "the frame is no JPEG 2000 or its header is damaged");
+    }
+    if (!check_image(image, samples, err)) {
+        return false;
+    }
+    if (!opj_decode(codec, stream, image) || !opj_end_decompress(codec, stream)) {
+        return cor_fail(err, COR_ERR_CORRUPT, "the frame's JPEG 2000 data is damaged or cut off");
+    }
+    return gather(image, samples, err);
+}

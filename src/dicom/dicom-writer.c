@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/dicom-writer.h"
+
+#include <string.h>
+
+#include "base/id.h"
+#include "dicom/dicom-capture.h"
+#include "dicom/dicom-priv.h"
+
+#define UNDEFINED_LENGTH 0xFFFFFFFFu
+
+static void put(CorDicomWriter *writer, const void *bytes, size_t size)
+{
+    if (writer->is_full || size > writer->room - writer->size) {
+        writer->is_full = true;
+        return;
+    }
+    if (size > 0) {
+        memcpy(writer->data + writer->size, bytes, size);
+    }
+    writer->size += size;
+}
+
+static void put_u16(CorDicomWriter *writer, uint16_t value)
+{
+    const uint8_t bytes[2] = {(uint8_t) value, (uint8_t) (value >> 8)};
+
+    put(writer, bytes, sizeof(bytes));
+}
+
+static void put_u32(CorDicomWriter *writer, uint32_t value)
+{
+    put_u16(writer, (uint16_t) value);
+    put_u16(writer, (uint16_t) (value >> 16));
+}
+
+static void put_tag(CorDicomWriter *writer, uint32_t tag)
+{
+    put_u16(writer, (uint16_t) (tag >> 16));
+    put_u16(writer, (uint16_t) tag);
+}
+
+static void put_head(CorDicomWriter *writer, uint32_t tag, uint16_t vr, uint32_t length)
+{
+    const uint8_t letters[2] = {(uint8_t) (vr >> 8), (uint8_t) vr};
+
+    put_tag(writer, tag);
+    put(writer, letters, sizeof(letters));
+    if (cor_dicom_priv_vr_is_long(vr)) {
+        put_u16(writer, 0);
+        put_u32(writer, length);
+    } else {
+        put_u16(writer, (uint16_t) length);
+    }
+}
+
+void cor_dicom_priv_write(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const void *value,
+                          size_t size)
+{
+    bool is_spaced = cor_dicom_priv_vr_is_text(vr) && vr != COR_DICOM_VR('U', 'I');
+    size_t even = size + (size & 1);
+
+    if (even > (cor_dicom_priv_vr_is_long(vr) ? 0xFFFFFFFEu : 0xFFFEu)) {
+        writer->is_full = true;
+        return;
+    }
+    put_head(writer, tag, vr, (uint32_t) even);
+    put(writer, value, size);
+    put(writer, is_spaced ? " " : "\0", even - size);
+}
+
+void cor_dicom_priv_write_text(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const char *text)
+{
+    cor_dicom_priv_write(writer, tag, vr, text, text ? strlen(text) : 0);
+}
+
+void cor_dicom_priv_write_us(CorDicomWriter *writer, uint32_t tag, uint16_t value)
+{
+    put_head(writer, tag, COR_DICOM_VR('U', 'S'), 2);
+    put_u16(writer, value);
+}
+
+void cor_dicom_priv_begin_item(CorDicomWriter *writer, uint32_t sequence_tag)
+{
+    put_head(writer, sequence_tag, COR_DICOM_VR('S', 'Q'), UNDEFINED_LENGTH);
+    put_tag(writer, COR_DICOM_TAG_ITEM);
+    put_u32(writer, UNDEFINED_LENGTH);
+}
+
+void cor_dicom_priv_end_item(CorDicomWriter *writer)
+{
+    put_tag(writer, COR_DICOM_TAG_ITEM_END);
+    put_u32(writer, 0);
+    put_tag(writer, COR_DICOM_TAG_SEQUENCE_END);
+    put_u32(writer, 0);
+}
+
+void cor_dicom_priv_write_code(CorDicomWriter *writer, uint32_t sequence_tag, const char *code,
+                               const char *meaning)
+{
+    cor_dicom_priv_begin_item(writer, sequence_tag);
+    cor_dicom_priv_write_text(writer, 0x00080100, COR_DICOM_VR('S', 'H'), code);
+    cor_dicom_priv_write_text(writer, 0x00080102, COR_DICOM_VR('S', 'H'), "DCM");
+    cor_dicom_priv_write_text(writer, 0x00080104, COR_DICOM_VR('L', 'O'), meaning);
+    cor_dicom_priv_end_item(writer);
+}
+
+void cor_dicom_priv_write_meta(CorDicomWriter *writer, const char *sop_class_uid,
+                               const char *sop_instance_uid, const char *transfer_syntax_uid)
+{
+    static const uint8_t preamble[132] = {[128] = 'D', 'I', 'C', 'M'};
+    static const uint8_t version[2] = {0, 1};
+    static const char *const implementation[] = {COR_DICOM_IMPLEMENTATION_VERSION};
+    char implementation_uid[COR_UID_SIZE];
+
+    cor_uid_from_texts(implementation, 1, implementation_uid);
+    put(writer, preamble, sizeof(preamble));
+    put_head(writer, 0x00020000, COR_DICOM_VR('U', 'L'), 4);
+    size_t length_at = writer->size;
+    put_u32(writer, 0);
+    cor_dicom_priv_write(writer, 0x00020001, COR_DICOM_VR('O', 'B'), version, sizeof(version));
+    cor_dicom_priv_write_text(writer, 0x00020002, COR_DICOM_VR('U', 'I'), sop_class_uid);
+    cor_dicom_priv_write_text(writer, 0x00020003, COR_DICOM_VR('U', 'I'), sop_instance_uid);
+    cor_dicom_priv_write_text(writer, 0x00020010, COR_DICOM_VR('U', 'I'), transfer_syntax_uid);
+    cor_dicom_priv_write_text(writer, 0x00020012, COR_DICOM_VR('U', 'I'), implementation_uid);
+    cor_dicom_priv_write_text(writer, 0x00020013, COR_DICOM_VR('S', 'H'),
+                              COR_DICOM_IMPLEMENTATION_VERSION);
+    if (!writer->is_full) {
+        CorDicomWriter patch = {.data = writer->data + length_at, .room = 4};
+
+        put_u32(&patch, (uint32_t) (writer->size - length_at - 4));
+    }
+}

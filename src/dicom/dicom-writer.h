@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing explicit VR little endian into one buffer (PS3.5 section 7.1).  Private to this room.
+ *
+ * Elements are to be written in the order of their tags.  A writer that runs out of room is
+ * poisoned: later writes do nothing and the end is checked once.
+ *
+ * Ownership  The buffer is whoever's set it up.
+ * Threads    One thread at a time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct CorDicomWriter {
+    uint8_t *data;
+    size_t size; /* written so far */
+    size_t room;
+    bool is_full; /* something did not fit */
+} CorDicomWriter;
+
+/** Write an element; an odd value is padded as its VR wants it. */
+void cor_dicom_priv_write(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const void *value,
+                          size_t size);
+
+/** Write text; NULL is an empty value. */
+void cor_dicom_priv_write_text(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const char *text);
+
+/** Write one US. */
+void cor_dicom_priv_write_us(CorDicomWriter *writer, uint32_t tag, uint16_t value);
+
+/** Begin a sequence of one item, both of undefined length. */
+void cor_dicom_priv_begin_item(CorDicomWriter *writer, uint32_t sequence_tag);
+
+/** End the item and its sequence. */
+void cor_dicom_priv_end_item(CorDicomWriter *writer);
+
+/** Write a sequence of one coded concept of DICOM's own vocabulary (PS3.16 annex D). */
+void cor_dicom_priv_write_code(CorDicomWriter *writer, uint32_t sequence_tag, const char *code,
+                               const char *meaning);
+
+/** Write preamble and meta header; call it first (PS3.10 section 7.1). */
+void cor_dicom_priv_write_meta(CorDicomWriter *writer, const char *sop_class_uid,
+                               const char *sop_instance_uid, const char *transfer_syntax_uid);
