@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host protocol, version 1: frames between a pool and its hosts.
+ *
+ * A frame is a length (4 bytes, big endian, 1 to COR_HOST_FRAME_MAX) and so many bytes of JSON, an
+ * object.  Descriptors travel with the frame's first byte (SCM_RIGHTS); "fds" says how many, at
+ * most COR_HOST_FRAME_FDS_MAX, and is absent for none.  The pipe is a SOCK_STREAM socket pair of
+ * which the host has its end on descriptor 3.  End of file ends the host.  Both sides hold a lying
+ * frame for the end of the other.
+ *
+ * The pool asks, {"op":…, "id":N, …}, one request at a time; the host answers, {"answer":…, "id":N,
+ * …}, with any number of `progress` and `output` and then one `result` or `error`.
+ *
+ *   op         members and descriptors                         outputs, result
+ *   hello      protocol, sandbox: "strict" | "best-effort",    protocol, program, version, pid,
+ * layers, memory_max, nofile_max: the first request       operations, algorithms: [{id, version}]
+ *   input      inputs: [one object per descriptor, or absent], no answer: collects for the request
+ *              1 to 64 descriptors                             that follows
+ *   index      1 file                                          record, or for a large one an output
+ *                                                              with role "record"
+ *   decode     1 file; frame from 1                            output with role "pixels" and
+ * columns, rows, samples_per_pixel, type, photometric render     1 file; frame from 1, format,
+ * window_center?,   output with role "image" and window_width?, width?, height?, quality?
+ * media_type, width, height run        n files; algo_id, params, scope,                progress, an
+ * output with role "overlay" accepted_unix_ms, outputs?, inputs:             per derived file
+ * (host-pool.h,
+ *              [{sop_instance_uid, series_instance_uid}]       cor_host_run()); found,
+ * algo_version, in the `input` frames                           measurements, timing_ms cancel at
+ * any time, the id of a running request        no answer of its own: the request ends, as a rule
+ * with an error `cancelled`
+ *
+ *   answer     members
+ *   progress   fraction 0 to 1, stage; at most one in 50 ms besides the first and the last
+ *   output     role, size, whatever the operation says; one descriptor of sealed memory
+ *   result     what the operation says
+ *   error      code: name of a CorErrorCode, message: for operators, without patient data
+ *
+ * Files are sealed memory descriptors or read-only descriptors.  An operation that a host does not
+ * know is an error `unsupported`.
+ *
+ * Ownership  A received frame's JSON and descriptors are the caller's: cor_host_priv_frame_done().
+ * Threads    One thread at a time per descriptor and direction.
+ * Blocking   cor_host_priv_send() and _receive() until their deadline; cor_host_priv_read() never.
+ * Errors     HOST_LOST: the other side is gone.  CORRUPT: it broke the protocol.  LIMIT: our own
+ * frame is too large.  TIMEOUT.  CANCELLED: the wake-up descriptor became readable.  NOMEM. Units
+ * Deadlines are monotonic milliseconds (cor_time_ms()), -1 for none.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define COR_HOST_PROTOCOL 1
+#define COR_HOST_FD 3
+#define COR_HOST_FRAME_MAX ((size_t) 1024 * 1024)
+#define COR_HOST_FRAME_FDS_MAX 64
+
+typedef struct CorHostFrame {
+    json_t *json; /* an object */
+    int fds[COR_HOST_FRAME_FDS_MAX];
+    size_t fd_len;
+} CorHostFrame;
+
+/* What has arrived of a frame.  All zero at the start. */
+typedef struct CorHostReader {
+    uint8_t header[4];
+    size_t header_len; /* bytes of the header that are there */
+    char *body;        /* NULL until the header is whole */
+    size_t body_size;
+    size_t body_len; /* bytes of the body that are there */
+    int fds[COR_HOST_FRAME_FDS_MAX];
+    size_t fd_len;
+} CorHostReader;
+
+typedef enum CorHostRead {
+    COR_HOST_READ_FRAME,  /* *ret_frame is filled in */
+    COR_HOST_READ_AGAIN,  /* nothing more to read at the moment */
+    COR_HOST_READ_END,    /* the other side is gone, possibly in the middle of a frame */
+    COR_HOST_READ_FAILED, /* CORRUPT, NOMEM or IO in err */
+} CorHostRead;
+
+/** Free a frame's JSON and close its descriptors; it is all zero then. */
+void cor_host_priv_frame_done(CorHostFrame *frame);
+
+/** Free what has arrived of a frame; the reader is as new. */
+void cor_host_priv_reader_done(CorHostReader *reader);
+
+/** Read what is there, up to one frame; never blocks and can be continued at any byte. */
+CorHostRead cor_host_priv_read(CorHostReader *reader, int fd, CorHostFrame *ret_frame,
+                               CorError *err);
+
+/** Where to send or receive, and what ends the wait. */
+typedef struct CorHostWait {
+    int fd;
+    int wake_fd;         /* -1, or readable when the wait shall end with CANCELLED */
+    int64_t deadline_ms; /* -1: none */
+} CorHostWait;
+
+/** Wait for one frame. */
+COR_MUSTCHECK bool cor_host_priv_receive(CorHostReader *reader, const CorHostWait *wait,
+                                         CorHostFrame *ret_frame, CorError *err);
+
+/**
+ * Send one frame.  After a failure other than LIMIT, NOMEM and INVALID part of it may have been
+ * sent, so that nothing else can be.
+ *
+ * @param json    an object; "fds" is added when there are any
+ * @param fds     borrowed
+ * @param fd_len  at most COR_HOST_FRAME_FDS_MAX
+ */
+COR_MUSTCHECK bool cor_host_priv_send(const CorHostWait *wait, json_t *json, const int *fds,
+                                      size_t fd_len, CorError *err);
+
+/** Name of a COR_HOST_LAYER bit's index (0 to 3): "no_new_privs"; NULL beyond. */
+const char *cor_host_priv_layer_name(unsigned index);

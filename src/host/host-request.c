@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The requests of host-protocol.h with C types. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/time.h"
+#include "host/host-memfd.h"
+#include "host/host-pool-priv.h"
+
+/* A record that does not fit into a frame comes as a file; this is as large as one may be. */
+static const uint64_t record_max_bytes = (uint64_t) 16 * 1024 * 1024;
+
+/* Keep the one file that an operation makes. */
+static bool keep_file(void *context, int fd, const json_t *output, CorError *err)
+{
+    CorHostFile *file = context;
+
+    if (fd < 0 || file->fd >= 0) {
+        return cor_fail(err, COR_ERR_BUG, "the host sent no file, or several");
+    }
+    if (!cor_host_priv_memfd_check(fd, &file->size_bytes, err)) {
+        return false;
+    }
+    file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (file->fd < 0) {
+        return cor_fail_errno(err, errno, "keep the host's file");
+    }
+    file->info = json_incref((json_t *) (uintptr_t) output);
+    return true;
+}
+
+void cor_host_file_done(CorHostFile *file)
+{
+    if (file) {
+        cor_fd_closep(&file->fd);
+        json_decref(file->info);
+        file->info = NULL;
+    }
+}
+
+/* Lease, call and release within one timeout. */
+static bool call_once(CorHostPool *pool, CorHostRequest *request, CorHostFile *file,
+                      json_t **ret_result, CorError *err)
+{
+    COR_CLEANUP(cor_host_lease_releasep) CorHostLease *lease = NULL;
+    const CorHostCallbacks callbacks = {.on_output = keep_file, .context = file};
+    int64_t before_ms = cor_time_ms();
+
+    if (!cor_host_pool_lease(pool, request->timeout_ms, &lease, err)) {
+        return false;
+    }
+    request->timeout_ms = COR_MAX(request->timeout_ms - (cor_time_ms() - before_ms), (int64_t) 1);
+    return cor_host_call(lease, request, &callbacks, ret_result, err);
+}
+
+/* A call whose outcome is a file; takes the reference to json. */
+static bool call_for_file(CorHostPool *pool, json_t *json, int fd, int64_t timeout_ms,
+                          CorHostFile *ret_file, CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *owned = json;
+    COR_CLEANUP(cor_json_freep) json_t *result = NULL;
+    CorHostFile file = {.fd = -1};
+    CorHostRequest request = {.json = json, .fds = &fd, .fd_len = 1, .timeout_ms = timeout_ms};
+
+    if (!owned) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a request");
+    }
+    if (!call_once(pool, &request, &file, &result, err)) {
+        cor_host_file_done(&file);
+        return false;
+    }
+    if (file.fd < 0) {
+        return cor_fail(err, COR_ERR_BUG, "the host sent no file");
+    }
+    *ret_file = file;
+    return true;
+}
+
+/* Parse the record that came as a file. */
+static bool read_record(const CorHostFile *file, json_t **ret_record, CorError *err)
+{
+    if (file->fd < 0 || file->size_bytes == 0 || file->size_bytes > record_max_bytes) {
+        return cor_fail(err, COR_ERR_LIMIT, "the host's record has %llu bytes",
+                        (unsigned long long) file->size_bytes);
+    }
+    void *text = mmap(NULL, file->size_bytes, PROT_READ, MAP_SHARED, file->fd, 0);
+    if (text == MAP_FAILED) {
+        return cor_fail_errno(err, errno, "read the host's record");
+    }
+    bool ok = cor_json_parse(text, file->size_bytes, ret_record, err);
+    (void) munmap(text, file->size_bytes);
+    return ok;
+}
+
+bool cor_host_index(CorHostPool *pool, int fd, int64_t timeout_ms, json_t **ret_record,
+                    CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *json = json_pack("{s:s}", "op", "index");
+    COR_CLEANUP(cor_json_freep) json_t *result = NULL;
+    COR_CLEANUP(cor_host_file_done) CorHostFile file = {.fd = -1};
+    CorHostRequest request = {.json = json, .fds = &fd, .fd_len = 1, .timeout_ms = timeout_ms};
+
+    if (!json) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a request");
+    }
+    if (!call_once(pool, &request, &file, &result, err)) {
+        return false;
+    }
+    json_t *record = json_object_get(result, "record");
+    if (json_is_object(record)) {
+        *ret_record = json_incref(record);
+        return true;
+    }
+    return read_record(&file, ret_record, err);
+}
+
+bool cor_host_decode(CorHostPool *pool, int fd, unsigned frame, int64_t timeout_ms,
+                     CorHostFile *ret_file, CorError *err)
+{
+    json_t *json = json_pack("{s:s, s:I}", "op", "decode", "frame", (json_int_t) frame);
+
+    return call_for_file(pool, json, fd, timeout_ms, ret_file, err);
+}
+
+bool cor_host_render(CorHostPool *pool, const CorHostRender *render, CorHostFile *ret_file,
+                     CorError *err)
+{
+    json_t *json = json_pack("{s:s, s:I, s:s, s:I, s:I, s:i}", "op", "render", "frame",
+                             (json_int_t) render->frame, "format", render->format, "width",
+                             (json_int_t) render->width_px, "height",
+                             (json_int_t) render->height_px, "quality", render->quality);
+
+    if (json && render->has_window &&
+        (json_object_set_new(json, "window_center", json_real(render->window_center)) < 0 ||
+         json_object_set_new(json, "window_width", json_real(render->window_width)) < 0)) {
+        json_decref(json);
+        return cor_fail(err, COR_ERR_INVALID, "window is no number");
+    }
+    return call_for_file(pool, json, render->fd, render->timeout_ms, ret_file, err);
+}
+
+/* The request without its inputs. */
+static json_t *run_json(const CorHostRun *run)
+{
+    json_t *json = json_pack("{s:s, s:s, s:s, s:I}", "op", "run", "algo_id", run->algo_id, "scope",
+                             run->scope, "accepted_unix_ms", (json_int_t) run->accepted_unix_ms);
+
+    /* Borrowed in, shared for the time of the call: setting a member takes a reference. */
+    if (json && json_object_set(json, "params", (json_t *) (uintptr_t) run->params) < 0) {
+        json_decref(json);
+        return NULL;
+    }
+    if (json && run->outputs &&
+        json_object_set(json, "outputs", (json_t *) (uintptr_t) run->outputs) < 0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+static bool describe_inputs(const CorHostRun *run, int *fds, json_t *inputs, CorError *err)
+{
+    for (size_t i = 0; i < run->input_len; i++) {
+        const CorHostInput *input = &run->inputs[i];
+        json_t *item = json_pack("{s:s, s:s}", "sop_instance_uid", input->sop_instance_uid,
+                                 "series_instance_uid", input->series_instance_uid);
+        fds[i] = input->fd;
+        if (json_array_append_new(inputs, item) < 0) {
+            return cor_fail(err, COR_ERR_NOMEM, "out of memory for a request");
+        }
+    }
+    return true;
+}
+
+bool cor_host_run(CorHostLease *lease, const CorHostRun *run, const CorHostCallbacks *callbacks,
+                  json_t **ret_result, CorError *err)
+{
+    if (run->input_len < 1 || run->input_len > COR_HOST_INPUT_MAX) {
+        return cor_fail(err, COR_ERR_LIMIT, "run over %zu inputs", run->input_len);
+    }
+
+    COR_CLEANUP(cor_json_freep) json_t *json = run_json(run);
+    COR_CLEANUP(cor_json_freep) json_t *inputs = json_array();
+    int *fds = cor_new_array(int, run->input_len);
+    bool ok = json && inputs && fds;
+
+    if (!ok) {
+        (void) cor_fail(err, COR_ERR_NOMEM, "out of memory for a request");
+    }
+    ok = ok && describe_inputs(run, fds, inputs, err);
+    if (ok) {
+        CorHostRequest request = {.json = json,
+                                  .fds = fds,
+                                  .fd_len = run->input_len,
+                                  .inputs = inputs,
+                                  .timeout_ms = run->timeout_ms};
+        ok = cor_host_call(lease, &request, callbacks, ret_result, err);
+    }
+    free(fds);
+    return ok;
+}
