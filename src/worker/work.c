@@ -22,6 +22,8 @@
 #include "program/log.h"
 #include "program/metrics.h"
 
+#define LIST_BYTES_MAX ((size_t) 64 * 1024 * 1024)
+
 enum {
     RETRY_FIRST_MS = 250,  /* after a lost host; doubles with every attempt */
     STORE_FIRST_MS = 1000, /* while a store is away; doubles up to the next */
@@ -48,20 +50,15 @@ static void report_progress(CorWork *work, double fraction, const char *stage)
 static bool load_inputs(CorWork *work, CorError *err)
 {
     COR_CLEANUP(cor_json_freep) json_t *array = NULL;
-    char *text = NULL;
-    size_t size = 0;
+    COR_CLEANUP(cor_bytes_unrefp) CorBytes *text = NULL;
 
     if (work->request.input_len > 0) {
         return true;
     }
-    if (!cor_blob_read(work->worker->options.blobs, COR_BUCKET_JOBS, work->request.inputs_key,
-                       (size_t) 64 * 1024 * 1024, &text, &size, err)) {
-        return false;
-    }
-    bool ok =
-        cor_json_parse(text, size, &array, err) && cor_inputs_from_json(array, &work->request, err);
-    free(text);
-    return ok;
+    return cor_blob_read(work->worker->options.blobs, COR_BUCKET_JOBS, work->request.inputs_key,
+                         LIST_BYTES_MAX, &text, err) &&
+           cor_json_parse((const char *) cor_bytes_data(text), cor_bytes_size(text), &array, err) &&
+           cor_inputs_from_json(array, &work->request, err);
 }
 
 /* Open an input and check that it is what was pinned when the job was accepted. */
@@ -146,8 +143,7 @@ static bool store_output(CorWork *work, int fd, const json_t *output, CorError *
     }
     if (!cor_derived_key(&work->request.inputs[source], work->request.algo_id,
                          work->request.key_hash, key, err) ||
-        !cor_blob_put_file(work->worker->options.blobs, COR_BUCKET_OUTPUT, key, fd, (uint64_t) size,
-                           digest, err)) {
+        !cor_blob_put_file(work->worker->options.blobs, COR_BUCKET_OUTPUT, key, fd, digest, err)) {
         return false;
     }
 

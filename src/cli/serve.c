@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `corsia serve`: the wiring.  What is opened is listed once, in order; closing goes backwards.
+ *
+ *   data directory -> databases -> objects -> queues -> host pools -> gateway -> sockets
+ *     -> deliver -> HTTP -> relay -> worker -> (wait for a signal) -> drain
+ *
+ * Draining: refuse new work, let the worker finish or give back what it holds while results are
+ * still delivered, end the HTTP server, then everything else.
+ */
+#include "cli/serve.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "algo/algo.h"
+#include "base/array.h"
+#include "base/time.h"
+#include "blob/blob.h"
+#include "catalog/catalog.h"
+#include "deliver/deliver.h"
+#include "gateway/gateway.h"
+#include "host/host-pool.h"
+#include "http/http-server.h"
+#include "ledger/ledger.h"
+#include "program/config.h"
+#include "program/datadir.h"
+#include "program/failpoint.h"
+#include "program/log.h"
+#include "program/shutdown.h"
+#include "queue/queue.h"
+#include "worker/worker.h"
+#include "ws/ws-server.h"
+
+extern char **environ;
+
+enum { TICKET_MS = 30000, TICKETS_MAX = 4096, DELIVER_ROUTES = 3 };
+
+typedef struct Server {
+    CorConfig *config;
+    CorDatadir *datadir;
+    char *public_url;
+    char *token;
+    CorSql *ledger;
+    CorSql *catalog;
+    CorBlobStore *blobs;
+    CorQueue **requests;
+    size_t request_len;
+    CorQueue *results;
+    CorHostPool *job_hosts;
+    CorHostPool *viewer_hosts;
+    CorHttpTickets *tickets;
+    CorGateway *gateway;
+    CorWsServer *ws;
+    CorDeliver *deliver;
+    CorHttpRoute *routes;
+    CorHttpServer *http;
+    CorWorker *worker;
+} Server;
+
+/* --- stores --- */
+
+static bool migrate_ledger(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    (void) arg;
+    return cor_ledger_migrate(txn, err);
+}
+
+static bool open_databases(Server *server, CorError *err)
+{
+    COR_CLEANUP(cor_string_freep) CorString *path = cor_string_new(8192);
+
+    cor_string_printf(path, "%s/corsia.db", cor_datadir_path(server->datadir));
+    if (!cor_string_check(path, err) ||
+        !cor_sql_open(cor_string_text(path), NULL, &server->ledger, err) ||
+        !cor_sql_write(server->ledger, migrate_ledger, NULL, COR_SQL_SYNCED, err)) {
+        return false;
+    }
+    cor_string_truncate(path, 0);
+    cor_string_printf(path, "%s/catalog.db", cor_datadir_path(server->datadir));
+    return cor_string_check(path, err) &&
+           cor_catalog_open(cor_string_text(path), NULL, &server->catalog, err);
+}
+
+static bool open_queues(Server *server, CorError *err)
+{
+    size_t len = 0;
+    const CorAlgorithm *const *algos = cor_algo_all(&len);
+
+    server->requests = cor_new_array(CorQueue *, len);
+    if (!server->requests) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for queues");
+    }
+    for (size_t i = 0; i < len; i++) {
+        char name[COR_QUEUE_NAME_MAX];
+        (void) snprintf(name, sizeof(name), "Requests-%s.fifo", algos[i]->id);
+        if (!cor_queue_open(server->config->queue, name, &server->requests[i], err)) {
+            return false;
+        }
+        server->request_len = i + 1;
+    }
+    return cor_queue_open(server->config->queue, "Results.fifo", &server->results, err);
+}
+
+static bool start_hosts(Server *server, CorError *err)
+{
+    const CorConfig *config = server->config;
+    CorHostPoolOptions jobs = {.name = "jobs",
+                               .min = (size_t) config->job_hosts_min,
+                               .max = (size_t) config->job_hosts_max,
+                               .memory_max_bytes = (size_t) config->host_memory_bytes,
+                               .sandbox = config->sandbox == COR_SANDBOX_STRICT
+                                              ? COR_HOST_SANDBOX_STRICT
+                                              : COR_HOST_SANDBOX_BEST_EFFORT};
+    CorHostPoolOptions viewers = jobs;
+
+    viewers.name = "viewers";
+    viewers.min = 1;
+    viewers.max = (size_t) config->viewer_hosts_max;
+    return cor_host_pool_new(&jobs, &server->job_hosts, err) &&
+           cor_host_pool_new(&viewers, &server->viewer_hosts, err);
+}
+
+/* --- the network side --- */
+
+static bool open_gateway(Server *server, CorError *err)
+{
+    CorGatewayOptions options = {.config = server->config,
+                                 .public_url = server->config->public_url,
+                                 .key = cor_datadir_key(server->datadir),
+                                 .ledger = server->ledger,
+                                 .catalog = server->catalog,
+                                 .blobs = server->blobs,
+                                 .job_hosts = server->job_hosts,
+                                 .viewer_hosts = server->viewer_hosts,
+                                 .requests = server->requests,
+                                 .results = server->results};
+
+    server->tickets = cor_http_tickets_new(TICKET_MS, TICKETS_MAX);
+    if (!server->tickets) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for tickets");
+    }
+    options.tickets = server->tickets;
+    return cor_gateway_open(&options, &server->gateway, err);
+}
+
+static bool start_delivery(Server *server, CorError *err)
+{
+    const CorConfig *config = server->config;
+    CorWsServerOptions sockets = {.buffer_max = (size_t) config->ws_buffer_bytes,
+                                  .ping_ms = config->ws_ping_ms};
+    CorDeliverOptions deliver = {.results = server->results,
+                                 .blobs = server->blobs,
+                                 .ledger = server->ledger,
+                                 .catalog = server->catalog,
+                                 .signer = {.sign = cor_gateway_sign, .context = server->gateway},
+                                 .url_expires_s = config->presign_output_ms / 1000,
+                                 .connections_per_client =
+                                     (size_t) config->ws_connections_per_client,
+                                 .buffer_bytes = (size_t) config->ws_buffer_bytes,
+                                 .retention_ms = config->retention_days * 24 * 60 * 60 * 1000};
+
+    if (!cor_ws_server_start(&sockets, &server->ws, err)) {
+        return false;
+    }
+    deliver.ws = server->ws;
+    return cor_deliver_start(&deliver, &server->deliver, err);
+}
+
+/* The gateway's routes and delivery's three doors, each with its own context. */
+static bool make_routes(Server *server, size_t *ret_len, CorError *err)
+{
+    size_t len = 0;
+    const CorHttpRoute *gateway = cor_gateway_routes(&len);
+    const CorHttpRoute doors[DELIVER_ROUTES] = {
+        {.method = "GET",
+         .pattern = "/ws",
+         .handler = cor_deliver_serve_ws,
+         .flags = COR_HTTP_WEBSOCKET,
+         .context = server->deliver},
+        {.method = "GET",
+         .pattern = "/prod",
+         .handler = cor_deliver_serve_prod,
+         .flags = COR_HTTP_WEBSOCKET,
+         .context = server->deliver},
+        {.method = "GET",
+         .pattern = "/clients/{client_id}/events",
+         .handler = cor_deliver_serve_events,
+         .flags = COR_HTTP_TICKET,
+         .context = server->deliver},
+    };
+
+    server->routes = cor_new_array(CorHttpRoute, len + DELIVER_ROUTES);
+    if (!server->routes) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for routes");
+    }
+    memcpy(server->routes, gateway, len * sizeof(CorHttpRoute));
+    memcpy(server->routes + len, doors, sizeof(doors));
+    *ret_len = len + DELIVER_ROUTES;
+    return true;
+}
+
+/* With port 0 the system chose one; links must name it. */
+static bool settle_public_url(Server *server, CorError *err)
+{
+    COR_CLEANUP(cor_string_freep) CorString *url = cor_string_new(1024);
+    const char *listen = server->config->listen.items[0];
+    const char *colon = strrchr(listen, ':');
+
+    if (!server->config->public_url_is_derived || !colon || strcmp(colon, ":0") != 0) {
+        return true;
+    }
+    cor_string_printf(url, "http://%.*s:%u", (int) (colon - listen), listen,
+                      cor_http_server_port(server->http, 0));
+    return cor_string_check(url, err) &&
+           cor_gateway_set_public_url(server->gateway, cor_string_text(url), err);
+}
+
+static bool start_http(Server *server, CorError *err)
+{
+    const CorConfig *config = server->config;
+    CorHttpServerOptions options = {
+        .listen = (const char *const *) config->listen.items,
+        .listen_len = config->listen.len,
+        .route_context = server->gateway,
+        .hosts = (const char *const *) config->hosts.items,
+        .hosts_len = config->hosts.len,
+        .origins = (const char *const *) config->origins.items,
+        .origins_len = config->origins.len,
+        .token = server->token,
+        .tickets = server->tickets,
+        .csp = "default-src 'self'; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+               "base-uri 'none'; frame-ancestors 'self'",
+        .threads = (unsigned) config->http_threads,
+        .connections_max = (unsigned) config->connections_max,
+        .body_max = (size_t) config->body_max_bytes,
+        .request_timeout_ms = config->request_timeout_ms,
+        .on_access = cor_gateway_access,
+        .access_context = server->gateway};
+
+    if (!make_routes(server, &options.routes_len, err)) {
+        return false;
+    }
+    options.routes = server->routes;
+    return cor_http_server_start(&options, &server->http, err) && settle_public_url(server, err);
+}
+
+/* --- the worker --- */
+
+static void cancel_run(void *context, const char *job_id)
+{
+    Server *server = context;
+
+    if (server->worker) {
+        (void) cor_worker_cancel(server->worker, job_id);
+    }
+}
+
+static bool start_worker(Server *server, CorError *err)
+{
+    const CorConfig *config = server->config;
+    CorWorkerOptions options = {.requests = server->requests,
+                                .request_len = server->request_len,
+                                .results = server->results,
+                                .blobs = server->blobs,
+                                .hosts = server->job_hosts,
+                                .slots = (size_t) config->job_hosts_max,
+                                .lease_ms = config->lease_ms,
+                                .timeout_ms = config->job_timeout_ms,
+                                .attempts_max = (int) config->attempts_max,
+                                .events = {.started = cor_gateway_job_started,
+                                           .progress = cor_gateway_job_progress,
+                                           .postponed = cor_gateway_job_postponed,
+                                           .ended = cor_gateway_job_ended,
+                                           .context = server->gateway}};
+
+    return cor_worker_start(&options, &server->worker, err) &&
+           cor_gateway_start(server->gateway, server->deliver, server->ws, cancel_run, server, err);
+}
+
+/* --- the whole --- */
+
+static bool start(Server *server, CorError *err)
+{
+    return cor_datadir_open(server->config->data, &server->datadir, err) &&
+           cor_config_read_token(server->config->token_file, &server->token, err) &&
+           start_hosts(server, err) && open_databases(server, err) &&
+           cor_blob_open(server->config->blob, &server->blobs, err) && open_queues(server, err) &&
+           open_gateway(server, err) && start_delivery(server, err) && start_http(server, err) &&
+           start_worker(server, err);
+}
+
+static void stop(Server *server)
+{
+    int64_t drain_ms = server->config->drain_timeout_ms;
+
+    if (server->gateway) {
+        cor_gateway_drain(server->gateway);
+    }
+    cor_worker_stop(server->worker, drain_ms);
+    if (server->gateway) {
+        cor_gateway_stop(server->gateway);
+    }
+    if (server->http && !cor_http_server_drain(server->http, drain_ms)) {
+        cor_log_warning("requests were cut off at the end of the drain");
+    }
+    if (server->ws && !cor_ws_server_drain(server->ws, drain_ms)) {
+        cor_log_warning("connections were cut off at the end of the drain");
+    }
+    cor_http_server_stop(server->http);
+    cor_deliver_stop(server->deliver);
+    cor_ws_server_stop(server->ws);
+    cor_gateway_close(server->gateway);
+    cor_http_tickets_free(server->tickets);
+    cor_host_pool_free(server->viewer_hosts);
+    cor_host_pool_free(server->job_hosts);
+    cor_queue_close(server->results);
+    for (size_t i = 0; i < server->request_len; i++) {
+        cor_queue_close(server->requests[i]);
+    }
+    cor_blob_close(server->blobs);
+    cor_sql_close(server->catalog);
+    cor_sql_close(server->ledger);
+    cor_datadir_close(server->datadir);
+    free(server->requests);
+    free(server->routes);
+    free(server->token);
+    cor_config_free(server->config);
+}
+
+/* As many descriptors as we may have: a connection, a slice of a series and an upload need one
+ * each. */
+static void raise_limits(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &files) != 0) {
+            cor_log_warning("limit of open files not raised, ignoring");
+        }
+    }
+    (void) mallopt(M_ARENA_MAX, 2);
+}
+
+int cor_cli_serve(int argc, char *const *argv)
+{
+    Server server = {0};
+    CorError err = {0};
+    int64_t started_ms = cor_time_ms();
+
+    if (!cor_config_load(argc, argv, environ, &server.config, &err)) {
+        (void) fprintf(stderr, "corsia serve: %s\n", err.text);
+        return 2;
+    }
+    cor_log_set_level(server.config->log_level);
+    raise_limits();
+    if (!cor_failpoint_arm(getenv("CORSIA_FAILPOINT"), &err) || !cor_shutdown_prepare(&err) ||
+        !start(&server, &err)) {
+        (void) fprintf(stderr, "corsia serve: %s\n", err.text);
+        stop(&server);
+        return 1;
+    }
+    cor_log_info("serving", COR_F("listen", server.config->listen.items[0]),
+                 COR_FI("port", cor_http_server_port(server.http, 0)),
+                 COR_F("data", cor_datadir_path(server.datadir)),
+                 COR_FI("ms", cor_time_ms() - started_ms));
+
+    while (!cor_shutdown_wait(INT64_MAX)) {
+    }
+    cor_log_info("draining");
+    stop(&server);
+    cor_log_info("stopped");
+    return 0;
+}

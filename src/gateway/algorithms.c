@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The algorithms as clients see them, and the check of parameters against their schemas. */
+#include "gateway/gateway-priv.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+
+const CorGatewayAlgo *cor_gateway_priv_algo(const CorGateway *gateway, const char *id)
+{
+    for (size_t i = 0; i < gateway->algo_len; i++) {
+        if (strcmp(gateway->algos[i].algo->id, id) == 0) {
+            return &gateway->algos[i];
+        }
+    }
+    return NULL;
+}
+
+static bool load_algo(CorGatewayAlgo *algo, CorError *err)
+{
+    const char *text = algo->algo->params_schema;
+    char pointer[COR_JSON_POINTER_SIZE] = "";
+
+    return cor_json_parse(text, strlen(text), &algo->schema_json, err) &&
+           cor_json_schema_compile(algo->schema_json, NULL, &algo->schema, err) &&
+           cor_gateway_priv_params(algo, NULL, &algo->defaults, pointer, err);
+}
+
+bool cor_gateway_priv_load_algos(CorGateway *gateway, CorError *err)
+{
+    size_t len = 0;
+    const CorAlgorithm *const *all = cor_algo_all(&len);
+
+    gateway->algos = cor_new_array(CorGatewayAlgo, len);
+    if (!gateway->algos) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for algorithms");
+    }
+    for (size_t i = 0; i < len; i++) {
+        gateway->algos[i].algo = all[i];
+        gateway->algos[i].queue = gateway->options.requests[i];
+        gateway->algo_len = i + 1;
+        if (!load_algo(&gateway->algos[i], err)) {
+            cor_error_wrap(err, "parameter schema of %s", all[i]->id);
+            return false;
+        }
+    }
+    return true;
+}
+
+void cor_gateway_priv_free_algos(CorGateway *gateway)
+{
+    for (size_t i = 0; i < gateway->algo_len; i++) {
+        json_decref(gateway->algos[i].schema_json);
+        json_decref(gateway->algos[i].defaults);
+        cor_json_schema_free(gateway->algos[i].schema);
+    }
+    free(gateway->algos);
+}
+
+/* One number, one text: what the schema calls an integer is written as one, and likewise a real. */
+static void normalise_numbers(const json_t *schema, json_t *params)
+{
+    const json_t *properties = json_object_get(schema, "properties");
+    const char *name = NULL;
+    json_t *value = NULL;
+    void *next = NULL;
+
+    json_object_foreach_safe(params, next, name, value)
+    {
+        const json_t *property = json_object_get(properties, name);
+        const char *type = cor_json_string(property, "type", "");
+        if (strcmp(type, "integer") == 0 && json_is_real(value)) {
+            (void) json_object_set_new(params, name,
+                                       json_integer((json_int_t) llround(json_real_value(value))));
+        } else if (strcmp(type, "number") == 0 && json_is_integer(value)) {
+            (void) json_object_set_new(params, name, json_real((double) json_integer_value(value)));
+        }
+    }
+}
+
+bool cor_gateway_priv_params(const CorGatewayAlgo *algo, const json_t *params, json_t **ret_params,
+                             char ret_pointer[COR_JSON_POINTER_SIZE], CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *complete = params ? json_deep_copy(params) : json_object();
+
+    if (!complete) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for parameters");
+    }
+    if (!cor_json_schema_validate(algo->schema, complete, ret_pointer, err) ||
+        !cor_json_schema_fill_defaults(algo->schema, complete, err)) {
+        return false;
+    }
+    normalise_numbers(algo->schema_json, complete);
+    *ret_params = COR_TAKE(complete);
+    return true;
+}
+
+static json_t *scopes_json(unsigned scopes)
+{
+    json_t *array = json_array();
+
+    if (scopes & COR_SCOPE_IMAGE) {
+        (void) json_array_append_new(array, json_string("image"));
+    }
+    if (scopes & COR_SCOPE_SERIES) {
+        (void) json_array_append_new(array, json_string("series"));
+    }
+    if (scopes & COR_SCOPE_STUDY) {
+        (void) json_array_append_new(array, json_string("study"));
+    }
+    return array;
+}
+
+static json_t *algorithm_json(const CorGatewayAlgo *entry)
+{
+    const CorAlgorithm *algo = entry->algo;
+    json_t *outputs = json_array();
+
+    for (const char *const *output = algo->outputs; *output; output++) {
+        (void) json_array_append_new(outputs, json_string(*output));
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:O, s:s}", "id", algo->id,
+                     "algorithm_id", algo->id, "name", algo->title, "version", algo->version,
+                     "title", algo->title, "description", algo->description, "scopes",
+                     scopes_json(algo->scopes), "outputs", outputs, "params_schema",
+                     entry->schema_json, "status", "ACTIVE");
+}
+
+void cor_gateway_priv_list_algorithms(CorHttpRequest *req, CorHttpResponse *res, void *context)
+{
+    const CorGateway *gateway = context;
+    json_t *items = json_array();
+    (void) req;
+
+    for (size_t i = 0; i < gateway->algo_len; i++) {
+        (void) json_array_append_new(items, algorithm_json(&gateway->algos[i]));
+    }
+    cor_http_res_json(
+        res, 200, json_pack("{s:o, s:I}", "items", items, "count", (json_int_t) gateway->algo_len));
+}
+
+void cor_gateway_priv_get_algorithm(CorHttpRequest *req, CorHttpResponse *res, void *context)
+{
+    const CorGatewayAlgo *algo = cor_gateway_priv_algo(context, cor_http_req_param(req, "algo_id"));
+
+    if (!algo) {
+        cor_http_problem(res, 404, NULL, "Unknown algorithm");
+        return;
+    }
+    cor_http_res_json(res, 200, algorithm_json(algo));
+}

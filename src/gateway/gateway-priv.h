@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the gateway share. */
+#pragma once
+
+#include "gateway/gateway.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "algo/algo.h"
+#include "base/json-schema.h"
+#include "catalog/catalog.h"
+#include "ledger/ledger.h"
+#include "program/thread.h"
+
+#define INPUTS_MAX ((size_t) COR_HOST_INPUT_MAX) /* slices of one job */
+#define STRIPES 64                               /* locks over keys and UIDs */
+
+/* An algorithm with what a request to it needs. */
+typedef struct CorGatewayAlgo {
+    const CorAlgorithm *algo;
+    CorQueue *queue;
+    json_t *schema_json;
+    CorJsonSchema *schema;
+    json_t *defaults; /* complete default parameters */
+} CorGatewayAlgo;
+
+typedef struct CorRunning CorRunning; /* running.c */
+typedef struct CorRelay CorRelay;     /* relay.c */
+typedef struct CorSweeper CorSweeper; /* sweep.c */
+
+struct CorGateway {
+    CorGatewayOptions options;
+    char *public_url;
+    uint8_t key[COR_GATEWAY_KEY_SIZE];
+    CorGatewayAlgo *algos;
+    size_t algo_len;
+    CorJsonSchema *process_schema;
+    CorJsonSchema *redrive_schema;
+    CorRunning *running;
+    CorRelay *relay;
+    CorSweeper *sweeper;
+    CorDeliver *deliver;
+    CorWsServer *ws;
+    void (*cancel_run)(void *context, const char *job_id);
+    void *cancel_context;
+    pthread_mutex_t stripes[STRIPES]; /* see cor_gateway_priv_lock() */
+    int64_t started_ms;
+    int64_t started_unix_ms;
+    atomic_bool is_draining;
+    atomic_llong store_checked_ms; /* when store_is_fine was found out */
+    atomic_bool store_is_fine;
+    atomic_ullong finished_per_second[64]; /* second << 24 | count: a ring of the last minute */
+};
+
+/* --- status.c --- */
+
+/** Answer with the problem of an error.  pointer may be NULL.  5xx are logged, not shown. */
+void cor_gateway_priv_fail(CorHttpResponse *res, const char *pointer, const CorError *err);
+
+/** The HTTP status of an error code. */
+int cor_gateway_priv_status(CorErrorCode code);
+
+/* --- store-state.c --- */
+
+/** UNAVAILABLE while draining, when the store cannot be written or the disk is below its floor. */
+COR_MUSTCHECK bool cor_gateway_priv_writable(CorGateway *gateway, CorError *err);
+
+/* --- presign.c --- */
+
+/** True if signature is that of a GET for this object and the time is not over. */
+bool cor_gateway_priv_verify(const CorGateway *gateway, const char *bucket, const char *key,
+                             const char *expires, const char *signature);
+
+/** As cor_gateway_sign() as a new JSON string; NULL if there is no memory. */
+json_t *cor_gateway_priv_url(CorGateway *gateway, const char *bucket, const char *key,
+                             int64_t expires_in_s);
+
+/* --- algorithms.c --- */
+
+const CorGatewayAlgo *cor_gateway_priv_algo(const CorGateway *gateway, const char *id);
+COR_MUSTCHECK bool cor_gateway_priv_load_algos(CorGateway *gateway, CorError *err);
+void cor_gateway_priv_free_algos(CorGateway *gateway);
+
+/**
+ * Check parameters and complete them with defaults; integers written as 7.0 become 7 and reals
+ * written as 2 become 2.0, so that equal parameters are equal text.
+ *
+ * @param params       NULL for none
+ * @param ret_params   receives a new reference
+ * @param ret_pointer  on failure, where: "" or "/sigma"
+ */
+COR_MUSTCHECK bool cor_gateway_priv_params(const CorGatewayAlgo *algo, const json_t *params,
+                                           json_t **ret_params,
+                                           char ret_pointer[COR_JSON_POINTER_SIZE], CorError *err);
+
+/* --- accept.c --- */
+
+/** Commit a job and its outbox row, and wake the relay if it is new. */
+COR_MUSTCHECK bool cor_gateway_priv_accept(CorGateway *gateway, const CorJobRow *row,
+                                           CorAcceptOutcome *ret_outcome,
+                                           char ret_message_id[COR_UUID_SIZE], CorError *err);
+
+/* --- running.c --- */
+
+COR_MUSTCHECK bool cor_gateway_priv_running_new(CorRunning **ret_running, CorError *err);
+void cor_gateway_priv_running_free(CorRunning *running);
+
+/** The progress of a running job as JSON, or NULL if it is not running here. */
+json_t *cor_gateway_priv_running_progress(CorRunning *running, const char *job_id);
+
+/* --- relay.c --- */
+
+COR_MUSTCHECK bool cor_gateway_priv_relay_start(CorGateway *gateway, CorError *err);
+void cor_gateway_priv_relay_stop(CorRelay *relay);
+
+/** Rows have been written to the outbox. */
+void cor_gateway_priv_relay_wake(CorRelay *relay);
+
+/**
+ * Run a function while nothing is relayed, if nothing is on its way either: all queues empty and
+ * no job queued or running.  False if something was.
+ */
+bool cor_gateway_priv_relay_when_idle(CorRelay *relay, void (*run)(void *context), void *context);
+
+/* --- sweep.c --- */
+
+COR_MUSTCHECK bool cor_gateway_priv_sweeper_start(CorGateway *gateway, CorError *err);
+void cor_gateway_priv_sweeper_stop(CorSweeper *sweeper);
+
+/** A job ended without a result: look for what it may have left, when there is time. */
+void cor_gateway_priv_sweep_later(CorSweeper *sweeper);
+
+/* --- queues.c --- */
+
+/** The queue of a name; NULL if there is none. */
+CorQueue *cor_gateway_priv_queue(const CorGateway *gateway, const char *name);
+
+/* --- store.c --- */
+
+/** Lock the stripes of two texts (a key, a UID) against others that store the same. */
+void cor_gateway_priv_lock(CorGateway *gateway, const char *one, const char *other);
+void cor_gateway_priv_unlock(CorGateway *gateway, const char *one, const char *other);
+
+extern const CorHttpUpload cor_gateway_priv_upload;
+
+/* --- handlers: CorHttpHandler, context is the gateway --- */
+
+#define COR_GATEWAY_HANDLER(name) \
+    void cor_gateway_priv_##name(CorHttpRequest *req, CorHttpResponse *res, void *context)
+
+COR_GATEWAY_HANDLER(provision);       /* provision.c */
+COR_GATEWAY_HANDLER(ticket);          /* provision.c */
+COR_GATEWAY_HANDLER(process);         /* process.c */
+COR_GATEWAY_HANDLER(list_jobs);       /* jobs.c */
+COR_GATEWAY_HANDLER(get_job);         /* jobs.c */
+COR_GATEWAY_HANDLER(get_outputs);     /* jobs.c */
+COR_GATEWAY_HANDLER(cancel_job);      /* jobs.c */
+COR_GATEWAY_HANDLER(list_algorithms); /* algorithms.c */
+COR_GATEWAY_HANDLER(get_algorithm);   /* algorithms.c */
+COR_GATEWAY_HANDLER(list_queues);     /* queues.c */
+COR_GATEWAY_HANDLER(get_queue);       /* queues.c */
+COR_GATEWAY_HANDLER(list_dead);       /* queues.c */
+COR_GATEWAY_HANDLER(redrive);         /* redrive.c */
+COR_GATEWAY_HANDLER(pacs_status);     /* pacs.c */
+COR_GATEWAY_HANDLER(list_studies);    /* pacs.c */
+COR_GATEWAY_HANDLER(get_images);      /* pacs.c: a listing or one image */
+COR_GATEWAY_HANDLER(store_image);     /* store.c: the end of an upload */
+COR_GATEWAY_HANDLER(get_object);      /* objects.c */
+COR_GATEWAY_HANDLER(get_live);        /* health.c */
+COR_GATEWAY_HANDLER(get_ready);       /* health.c */
+COR_GATEWAY_HANDLER(get_metrics);     /* health.c */
+COR_GATEWAY_HANDLER(get_system);      /* system.c */
+COR_GATEWAY_HANDLER(get_env);         /* system.c */
+COR_GATEWAY_HANDLER(get_openapi);     /* front.c */
+COR_GATEWAY_HANDLER(get_front);       /* front.c */

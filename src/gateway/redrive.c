@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* POST /queues/{queue}/redrive: dead letters become new jobs with retry_of (the failed job stays
+ * failed: a final state is never left).
+ *
+ * The new job's id is made from the dead letter's, and the letter is removed only after the job is
+ * durable; so a redrive that was cut in the middle can be repeated without running anything twice.
+ */
+#include "gateway/gateway-priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/time.h"
+
+enum { REDRIVE_MAX = 10000 }; /* letters per call */
+
+typedef struct Redrive {
+    CorGateway *gateway;
+    CorQueue *queue;
+    json_t *jobs;
+    json_t *skipped;
+} Redrive;
+
+static void skip(Redrive *redrive, const char *message_id, const char *why)
+{
+    (void) json_array_append_new(redrive->skipped,
+                                 json_pack("{s:s, s:s}", "id", message_id, "error", why));
+}
+
+/* The old request with the new job's id and time. */
+static bool renew_request(json_t *body, const char *job_id, int64_t now_unix_ms, CorError *err)
+{
+    char accepted_at[COR_TIME_ISO_SIZE];
+
+    (void) cor_time_iso(now_unix_ms, accepted_at, sizeof(accepted_at));
+    if (json_object_set_new(body, "job_id", json_string(job_id)) != 0 ||
+        json_object_set_new(body, "accepted_at", json_string(accepted_at)) != 0 ||
+        json_object_set_new(body, "accepted_unix_ms", json_integer(now_unix_ms)) != 0) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
+    }
+    return true;
+}
+
+static bool accept_again(Redrive *redrive, json_t *body, const char *job_id, const char *retry_of,
+                         CorError *err)
+{
+    const json_t *pacs = json_object_get(body, "pacs");
+    const json_t *first = json_array_get(json_object_get(body, "inputs"), 0);
+    CorAcceptOutcome outcome = COR_ACCEPTED_NEW;
+    int64_t now_unix_ms = cor_time_unix_ms();
+    char message_id[COR_UUID_SIZE];
+    char accepted_as[COR_UUID_SIZE];
+
+    if (!cor_uuid4(message_id, err) || !renew_request(body, job_id, now_unix_ms, err)) {
+        return false;
+    }
+    char *text = cor_json_text(body);
+    if (!text) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
+    }
+    CorJobRow row = {.job_id = job_id,
+                     .client_id = cor_json_string(body, "client_id", ""),
+                     .algo_id = cor_json_string(body, "algo_id", ""),
+                     .algo_version = cor_json_string(body, "algo_version", ""),
+                     .accepted_unix_ms = now_unix_ms,
+                     .scope = cor_json_string(pacs, "scope", "image"),
+                     .study_id = cor_json_string(pacs, "study_id", ""),
+                     .study_instance_uid = cor_json_string(first, "study_instance_uid", ""),
+                     .message_id = message_id,
+                     .content_sha256 = job_id, /* nobody posts this: the id alone tells it */
+                     .request = text,
+                     .retry_of = retry_of};
+    bool ok = cor_gateway_priv_accept(redrive->gateway, &row, &outcome, accepted_as, err);
+    free(text);
+    return ok;
+}
+
+/* One dead letter; false only if the store does not answer. */
+static bool redrive_letter(Redrive *redrive, const CorMessage *message, CorError *err)
+{
+    const char *id = cor_message_id(message);
+    COR_CLEANUP(cor_json_freep) json_t *body = NULL;
+    CorRequest request = {0};
+    char job_id[COR_ID_SIZE];
+
+    if (!cor_request_parse(cor_message_body(message), cor_message_size(message), &request, NULL) ||
+        !cor_json_parse(cor_message_body(message), cor_message_size(message), &body, NULL)) {
+        skip(redrive, id, "the letter is no request");
+        return true;
+    }
+    cor_request_done(&request);
+    (void) snprintf(job_id, sizeof(job_id), "retry-%s", id);
+    if (!accept_again(redrive, body, job_id, cor_message_dedup_id(message), err) ||
+        !cor_queue_dead_remove(redrive->queue, &id, 1, NULL, err)) {
+        return false;
+    }
+    (void) json_array_append_new(redrive->jobs,
+                                 json_pack("{s:s, s:s, s:s, s:o}", "id", id, "job_id", job_id,
+                                           "retry_of", cor_message_dedup_id(message), "status_url",
+                                           json_sprintf("/jobs/%s", job_id)));
+    return true;
+}
+
+static bool redrive_all(Redrive *redrive, CorError *err)
+{
+    CorMessage *messages[COR_QUEUE_BATCH_MAX];
+    int64_t after = 0;
+    size_t len = 0;
+    size_t done = 0;
+    bool ok = true;
+
+    do {
+        len = 0;
+        ok = cor_queue_dead_list(redrive->queue, after, COR_QUEUE_BATCH_MAX, messages, &len, err);
+        for (size_t i = 0; i < len; i++) {
+            after = cor_message_seq(messages[i]);
+            ok = ok && redrive_letter(redrive, messages[i], err);
+            cor_message_free(messages[i]);
+        }
+        done += len;
+    } while (ok && len > 0 && done < REDRIVE_MAX);
+    return ok;
+}
+
+static bool redrive_some(Redrive *redrive, const json_t *ids, CorError *err)
+{
+    size_t index = 0;
+    const json_t *id = NULL;
+
+    json_array_foreach(ids, index, id)
+    {
+        COR_CLEANUP(cor_message_freep) CorMessage *message = NULL;
+        if (!cor_queue_dead_find(redrive->queue, json_string_value(id), &message, err)) {
+            return false;
+        }
+        if (!message) {
+            skip(redrive, json_string_value(id), "there is no such dead letter");
+        } else if (!redrive_letter(redrive, message, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void answer(Redrive *redrive, const json_t *body, CorHttpResponse *res)
+{
+    const json_t *ids = json_object_get(body, "ids");
+    CorError err = {0};
+
+    redrive->jobs = json_array();
+    redrive->skipped = json_array();
+    bool ok = cor_gateway_priv_writable(redrive->gateway, &err) &&
+              (ids ? redrive_some(redrive, ids, &err) : redrive_all(redrive, &err));
+    if (ok) {
+        cor_http_res_json(
+            res, 200, json_pack("{s:O, s:O}", "jobs", redrive->jobs, "skipped", redrive->skipped));
+    } else {
+        cor_gateway_priv_fail(res, NULL, &err);
+    }
+    json_decref(redrive->jobs);
+    json_decref(redrive->skipped);
+}
+
+void cor_gateway_priv_redrive(CorHttpRequest *req, CorHttpResponse *res, void *context)
+{
+    CorGateway *gateway = context;
+    Redrive redrive = {.gateway = gateway,
+                       .queue = cor_gateway_priv_queue(gateway, cor_http_req_param(req, "queue"))};
+    json_t *body = cor_http_req_json(req);
+    char pointer[COR_JSON_POINTER_SIZE] = "";
+    CorError err = {0};
+
+    if (!redrive.queue) {
+        cor_http_problem(res, 404, NULL, "there is no such queue");
+    } else if (redrive.queue == gateway->options.results) {
+        cor_http_problem(res, 409, NULL,
+                         "a dead result belongs to no request that could run again");
+    } else if (!body || !cor_json_schema_validate(gateway->redrive_schema, body, pointer, &err)) {
+        cor_http_problem(res, 400, pointer, "%s", body ? err.text : "a body is needed");
+    } else if ((json_object_get(body, "ids") != NULL) == (json_object_get(body, "all") != NULL)) {
+        cor_http_problem(res, 400, "", "give either ids or all");
+    } else {
+        answer(&redrive, body, res);
+    }
+}

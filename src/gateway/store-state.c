@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether the store takes anything new.  Looking costs a few system calls, so the answer is kept
+ * for a second; a store that fills up in between still refuses by itself, later and less politely.
+ */
+#include "gateway/gateway-priv.h"
+
+#include "base/time.h"
+
+enum { FRESH_MS = 1000 };
+
+/* Prove it: a byte must get into a temporary object. */
+static bool try_to_write(CorBlobStore *blobs, CorError *err)
+{
+    COR_CLEANUP(cor_blob_temp_freep) CorBlobTemp *temp = NULL;
+
+    return cor_blob_temp_new(blobs, 1, &temp, err) && cor_blob_temp_write(temp, "", 1, err);
+}
+
+static bool look(CorGateway *gateway, CorError *err)
+{
+    int64_t floor_bytes = gateway->options.config->disk_floor_bytes;
+    uint64_t free_bytes = 0;
+
+    if (!cor_blob_space(gateway->options.blobs, &free_bytes, err)) {
+        return false;
+    }
+    if (free_bytes < (uint64_t) floor_bytes) {
+        return cor_fail(
+            err, COR_ERR_UNAVAILABLE, "the disk has %llu MiB left, less than disk_floor (%llu MiB)",
+            (unsigned long long) (free_bytes >> 20), (unsigned long long) (floor_bytes >> 20));
+    }
+    return try_to_write(gateway->options.blobs, err);
+}
+
+bool cor_gateway_priv_writable(CorGateway *gateway, CorError *err)
+{
+    int64_t now_ms = cor_time_ms();
+
+    if (atomic_load(&gateway->is_draining)) {
+        return cor_fail(err, COR_ERR_UNAVAILABLE, "the server is stopping");
+    }
+    if (now_ms - atomic_load(&gateway->store_checked_ms) < FRESH_MS &&
+        atomic_load(&gateway->store_is_fine)) {
+        return true;
+    }
+    bool is_fine = look(gateway, err);
+    atomic_store(&gateway->store_is_fine, is_fine);
+    atomic_store(&gateway->store_checked_ms, now_ms);
+    return is_fine;
+}
