@@ -18,8 +18,8 @@
 #define PAGE_MAX 1000
 #define TEXT_MAX 4096
 
-#define JOB_COLUMNS                                                                                \
-    "number, job_id, client_id, algo_id, algo_version, state, attempts, accepted, started,"        \
+#define JOB_COLUMNS                                                                         \
+    "number, job_id, client_id, algo_id, algo_version, state, attempts, accepted, started," \
     " finished, scope, study_id, study_uid, message_id, content_sha256, retry_of"
 
 /* Parameters of a page. */
@@ -183,8 +183,8 @@ static void append_page(CorString *sql, const CorJobFilter *filter)
         append_walk(sql, filter, JOB_COLUMNS, NULL);
         return;
     }
-    cor_string_append_text(sql, "SELECT " JOB_COLUMNS
-                                " FROM job WHERE number IN (SELECT number FROM (");
+    cor_string_append_text(sql,
+                           "SELECT " JOB_COLUMNS " FROM job WHERE number IN (SELECT number FROM (");
     append_walk(sql, filter, "number", "study_id");
     cor_string_append_text(sql, ") UNION SELECT number FROM (");
     append_walk(sql, filter, "number", "study_uid");

@@ -66,6 +66,23 @@ static bool find_head(CorSqlTxn *txn, const char *job_id, JobHead *head, bool *r
     return true;
 }
 
+bool cor_ledger_state(CorSqlReader *reader, const char *job_id, CorJobState *ret_state,
+                      char ret_client_id[COR_ID_SIZE], CorError *err)
+{
+    JobHead head = {0};
+    bool is_there = false;
+
+    if (!find_head(reader, job_id, &head, &is_there, err)) {
+        return false;
+    }
+    if (!is_there) {
+        return cor_fail(err, COR_ERR_NOT_FOUND, "there is no job %s", job_id);
+    }
+    *ret_state = head.state;
+    memcpy(ret_client_id, head.client_id, COR_ID_SIZE);
+    return true;
+}
+
 /* ---- Accepting ---- */
 
 /* Compare with the job that may already have this id. */

@@ -157,6 +157,11 @@ COR_MUSTCHECK bool cor_ledger_job(CorSqlReader *reader, const char *job_id,
                                   bool (*visit)(void *context, const CorJobRow *row, CorError *err),
                                   void *context, CorError *err);
 
+/** Look up a job's state and client without its texts; NOT_FOUND if there is none. */
+COR_MUSTCHECK bool cor_ledger_state(CorSqlReader *reader, const char *job_id,
+                                    CorJobState *ret_state, char ret_client_id[COR_ID_SIZE],
+                                    CorError *err);
+
 /* What GET /jobs filters by; NULL or 0 means any. */
 typedef struct CorJobFilter {
     const char *client_id;
