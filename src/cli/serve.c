@@ -301,16 +301,16 @@ static void stop(Server *server)
         cor_gateway_drain(server->gateway);
     }
     cor_worker_stop(server->worker, drain_ms);
-    if (server->gateway) {
-        cor_gateway_stop(server->gateway);
-    }
     if (server->http && !cor_http_server_drain(server->http, drain_ms)) {
         cor_log_warning("requests were cut off at the end of the drain");
+    }
+    cor_http_server_stop(server->http);
+    if (server->gateway) {
+        cor_gateway_stop(server->gateway);
     }
     if (server->ws && !cor_ws_server_drain(server->ws, drain_ms)) {
         cor_log_warning("connections were cut off at the end of the drain");
     }
-    cor_http_server_stop(server->http);
     cor_deliver_stop(server->deliver);
     cor_ws_server_stop(server->ws);
     cor_gateway_close(server->gateway);
