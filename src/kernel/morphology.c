@@ -13,10 +13,10 @@
  * of half width h grows to h + d without a gap as long as d <= 2 h + 1.
  *
  * Diamond.  A diamond of radius n joined with itself moved by d up, down, left and right is the
- * diamond of radius n + d as long as d <= n + 1: a pixel at distance n + d has a coordinate of at
- * least d, or lies within n already.  So nine crosses are four loops (1, 2, 4, 2).  The pixel in
- * between lies between two pixels of the mask, so clipping at the border, which leaves the guard
- * rows zero, loses nothing.
+ * diamond of radius n + d as long as d <= n / 2 + 1: a pixel farther than n away has then a
+ * coordinate of at least d, and one move by d towards the centre leads into the old diamond.  So
+ * nine crosses are five loops (1, 1, 2, 3, 2).  The pixel moved to lies between two pixels of the
+ * mask, so clipping at the border, which leaves the guard rows zero, loses nothing.
  *
  * Erosion is the same with "and", which is why everything below is written once for both.  If the
  * outside counts as set, zero words, tails and guard rows of the copy that is worked on are filled.
@@ -142,7 +142,7 @@ INLINE void diamond(Kind kind, const CorBits *src, int radius, CorBits *to, CorM
     uint64_t *other = scratch->b.words;
 
     for (int done = 0; done < radius;) {
-        int d = radius - done < done + 1 ? radius - done : done + 1;
+        int d = radius - done < done / 2 + 1 ? radius - done : done / 2 + 1;
         uint64_t *swap = next;
 
         grow_cross(kind, grown, len, (unsigned) d, (size_t) d * stride, next);
