@@ -31,7 +31,14 @@ typedef struct CorQueueSettle {
     const char *reason; /* FAIL */
 } CorQueueSettle;
 
-/* A monotonic source of wall-clock-like milliseconds, for tests that move time. */
+/* Which dead letters. */
+typedef struct CorQueueDeadQuery {
+    const char *message_id; /* this one alone; NULL: those ... */
+    int64_t after;          /* ... that died after this one */
+    size_t max;
+} CorQueueDeadQuery;
+
+/* Wall-clock milliseconds that never go back, for tests that move time. */
 typedef int64_t CorQueueClock(void *arg);
 
 typedef struct CorQueueBackend {
@@ -63,9 +70,9 @@ typedef struct CorQueueBackend {
     /* Required. */
     bool (*stats)(CorQueue *queue, CorQueueStats *ret_stats, CorError *err);
 
-    /* Required.  message_id is NULL: those after `after`; otherwise that one alone. */
-    bool (*dead_list)(CorQueue *queue, const char *message_id, int64_t after, size_t max,
-                      CorMessage **ret_messages, size_t *ret_len, CorError *err);
+    /* Required. */
+    bool (*dead_list)(CorQueue *queue, const CorQueueDeadQuery *query, CorMessage **ret_messages,
+                      size_t *ret_len, CorError *err);
 
     /* Required. */
     bool (*dead_remove)(CorQueue *queue, const char *const *message_ids, size_t len,
