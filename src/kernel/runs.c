@@ -6,7 +6,6 @@
 #include "kernel/runs.h"
 
 #include <assert.h>
-#include <string.h>
 
 #define WORD_BITS ((size_t) 64)
 
@@ -152,7 +151,9 @@ size_t cor_kernel_runs_label(CorRuns *runs)
 
 void cor_kernel_runs_measure(const CorRuns *runs, CorComponent *components, size_t len)
 {
-    memset(components, 0, len * sizeof(*components));
+    for (size_t i = 0; i < len; i++) {
+        components[i] = (CorComponent){0};
+    }
     for (size_t y = 0; y < runs->height_px; y++) {
         for (size_t i = runs->rows[y]; i < runs->rows[y + 1]; i++) {
             CorComponent *component = &components[runs->labels[i] - 1];
@@ -226,7 +227,9 @@ void cor_kernel_fill_small(CorBits *bits, size_t area_px, CorRuns *runs, uint32_
 
     cor_kernel_runs_find(bits, false, runs);
     count = cor_kernel_runs_label(runs);
-    memset(areas, 0, count * sizeof(*areas));
+    for (size_t i = 0; i < count; i++) {
+        areas[i] = 0;
+    }
     for (size_t i = 0; i < runs->len; i++) {
         areas[runs->labels[i] - 1] += (uint32_t) (runs->runs[i].end_px - runs->runs[i].begin_px);
     }
