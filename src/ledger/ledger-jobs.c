@@ -8,6 +8,7 @@
  * bounded walks, along the id as written and along the UID.  The substring filter has no index and
  * walks the narrow table; it is bounded by the reader's time limit.
  */
+#include <pthread.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -191,6 +192,31 @@ static void append_page(CorString *sql, const CorJobFilter *filter)
     cor_string_append_text(sql, ")) ORDER BY number DESC LIMIT ?4");
 }
 
+/* The statement of a combination of filters: made once, kept for ever, so that connections can keep
+ * it prepared.  NULL if there is no memory. */
+static const char *page_sql(const CorJobFilter *filter, CorError *err)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static char *texts[64]; /* guarded by mutex */
+    size_t index = (filter->client_id ? 1u : 0u) | (filter->algo_id ? 2u : 0u) |
+                   (filter->state ? 4u : 0u) | (filter->study ? 8u : 0u) |
+                   (filter->text ? 16u : 0u) | (filter->since_unix_ms > 0 ? 32u : 0u);
+    const char *text = NULL;
+
+    pthread_mutex_lock(&mutex);
+    if (!texts[index]) {
+        COR_CLEANUP(cor_string_freep) CorString *sql = cor_string_new(TEXT_MAX);
+
+        append_page(sql, filter);
+        if (cor_string_check(sql, err)) {
+            texts[index] = cor_string_take(COR_TAKE(sql));
+        }
+    }
+    text = texts[index];
+    pthread_mutex_unlock(&mutex);
+    return text;
+}
+
 /* "%text%" with LIKE's own characters escaped. */
 static void append_pattern(CorString *pattern, const char *text)
 {
@@ -240,8 +266,8 @@ bool cor_ledger_jobs(CorSqlReader *reader, const CorJobFilter *filter,
                      bool (*visit)(void *context, const CorJobRow *row, CorError *err),
                      void *context, CorError *err)
 {
-    COR_CLEANUP(cor_string_freep) CorString *sql = cor_string_new(TEXT_MAX);
     COR_CLEANUP(cor_string_freep) CorString *pattern = cor_string_new(TEXT_MAX);
+    const char *sql = page_sql(filter, err);
     CorSqlStmt *stmt = NULL;
     int64_t lowest = 1;
     bool has_row = false;
@@ -249,15 +275,14 @@ bool cor_ledger_jobs(CorSqlReader *reader, const CorJobFilter *filter,
     if (filter->limit < 1 || filter->limit > PAGE_MAX) {
         return cor_fail(err, COR_ERR_INVALID, "a page has 1 to %d jobs", PAGE_MAX);
     }
-    append_page(sql, filter);
     append_pattern(pattern, filter->text ? filter->text : "");
-    if (!cor_string_check(sql, err) || !cor_string_check(pattern, err)) {
+    if (!sql || !cor_string_check(pattern, err)) {
         return false;
     }
     if (filter->since_unix_ms > 0 && !find_lowest(reader, filter->since_unix_ms, &lowest, err)) {
         return false;
     }
-    stmt = cor_sql_stmt_once(reader, cor_string_text(sql));
+    stmt = cor_sql_stmt(reader, sql);
     if (!bind_page(stmt, filter, lowest, cor_string_text(pattern), err)) {
         return false;
     }
