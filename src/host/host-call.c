@@ -162,6 +162,9 @@ static bool take_output(Call *call, const CorHostFrame *frame, CorError *err)
         return true;
     }
 
+    (void) json_object_del(frame->json, "answer"); /* what is left describes the output */
+    (void) json_object_del(frame->json, "id");
+    (void) json_object_del(frame->json, "fds");
     int64_t before_ms = cor_time_ms();
     if (!callbacks->on_output(callbacks->context, fd, frame->json, err)) {
         cor_error_wrap(err, "output of host");

@@ -127,7 +127,7 @@ typedef struct CorHostRender {
     bool has_window;      /* false: the window that the object asks for */
     double window_center; /* modality values (CT: HU) */
     double window_width;  /* greater than 0 */
-    size_t width_px;      /* fit into width_px x height_px, keeping the aspect; 0: as it is */
+    size_t width_px;      /* fit into width_px x height_px, never enlarged; 0: as it is */
     size_t height_px;
     const char *format; /* "png" or "jpeg" */
     int quality;        /* of a JPEG, 1 to 100; 0: 90 */
@@ -228,7 +228,7 @@ COR_MUSTCHECK bool cor_host_call(CorHostLease *lease, const CorHostRequest *requ
  * on_output() hears one object per derived file, in the order in which they are ready:
  *   {"role":"overlay","media_type":"application/dicom","source":<index into inputs>,
  *    "sop_instance_uid":…, "series_instance_uid":…, "source_sop_instance_uid":…, "size":<bytes>,
- *    "sha256":<hex>, "found":bool, "measurements":{…}, "record":{catalogue record of the file}}
+ *    "found":bool, "measurements":{…}, "record":{catalogue record of the file}}
  * The result is {"found":bool, "algo_version":…, "measurements":{…},
  *   "timing_ms":{"compute":…, "total":…}}.
  */

@@ -4,32 +4,36 @@
  * A frame is a length (4 bytes, big endian, 1 to COR_HOST_FRAME_MAX) and so many bytes of JSON, an
  * object.  Descriptors travel with the frame's first byte (SCM_RIGHTS); "fds" says how many, at
  * most COR_HOST_FRAME_FDS_MAX, and is absent for none.  The pipe is a SOCK_STREAM socket pair of
- * which the host has its end on descriptor 3.  End of file ends the host.  Both sides hold a lying
- * frame for the end of the other.
+ * which the host has its end on descriptor 3.  End of file ends the host.  A side that breaks these
+ * rules is given up by the other.
  *
- * The pool asks, {"op":…, "id":N, …}, one request at a time; the host answers, {"answer":…, "id":N,
- * …}, with any number of `progress` and `output` and then one `result` or `error`.
+ * The pool asks {"op":..., "id":N, ...}, one request at a time, `hello` first; the host answers
+ * {"answer":..., "id":N, ...}, with any number of `progress` and `output` and then one `result` or
+ * `error`.  Requests:
  *
- *   op         members and descriptors                         outputs, result
- *   hello      protocol, sandbox: "strict" | "best-effort",    protocol, program, version, pid,
- * layers, memory_max, nofile_max: the first request       operations, algorithms: [{id, version}]
- *   input      inputs: [one object per descriptor, or absent], no answer: collects for the request
- *              1 to 64 descriptors                             that follows
- *   index      1 file                                          record, or for a large one an output
- *                                                              with role "record"
- *   decode     1 file; frame from 1                            output with role "pixels" and
- * columns, rows, samples_per_pixel, type, photometric render     1 file; frame from 1, format,
- * window_center?,   output with role "image" and window_width?, width?, height?, quality?
- * media_type, width, height run        n files; algo_id, params, scope,                progress, an
- * output with role "overlay" accepted_unix_ms, outputs?, inputs:             per derived file
- * (host-pool.h,
- *              [{sop_instance_uid, series_instance_uid}]       cor_host_run()); found,
- * algo_version, in the `input` frames                           measurements, timing_ms cancel at
- * any time, the id of a running request        no answer of its own: the request ends, as a rule
- * with an error `cancelled`
+ *   hello      protocol, sandbox: "strict" or "best-effort", memory_max, nofile_max.
+ *              -> protocol, program, version, pid, layers: [name], operations: [name],
+ *                 algorithms: [{id, version}]
+ *   input      1 to 64 descriptors; inputs: [one object per descriptor], or absent.
+ *              No answer: they are collected for the request that follows.
+ *   index      1 file.
+ *              -> record; a large one comes as an output with role "record"
+ *   decode     1 file; frame from 1, values: "stored" (default) or "modality".
+ *              -> output with role "pixels", columns, rows, samples_per_pixel, type, photometric,
+ *                 frames
+ *   render     1 file; frame from 1, format: "png" or "jpeg", window_center and window_width or
+ *              neither, width, height, quality: 0 or absent for their defaults.
+ *              -> output with role "image", media_type, width, height
+ *   run        n files; algo_id, params, scope, accepted_unix_ms, outputs: [role] or absent;
+ *              inputs in the `input` frames: {sop_instance_uid, series_instance_uid}.
+ *              -> outputs with role "overlay" as cor_host_run() says; found, algo_version,
+ *                 measurements, timing_ms
+ *   cancel     with the id of the running request, at any time.
+ *              No answer of its own: the request ends, as a rule with the error `cancelled`.
  *
- *   answer     members
- *   progress   fraction 0 to 1, stage; at most one in 50 ms besides the first and the last
+ * Answers:
+ *
+ *   progress   fraction 0 to 1, stage; besides the first and the last at most one in 50 ms
  *   output     role, size, whatever the operation says; one descriptor of sealed memory
  *   result     what the operation says
  *   error      code: name of a CorErrorCode, message: for operators, without patient data
@@ -41,8 +45,9 @@
  * Threads    One thread at a time per descriptor and direction.
  * Blocking   cor_host_priv_send() and _receive() until their deadline; cor_host_priv_read() never.
  * Errors     HOST_LOST: the other side is gone.  CORRUPT: it broke the protocol.  LIMIT: our own
- * frame is too large.  TIMEOUT.  CANCELLED: the wake-up descriptor became readable.  NOMEM. Units
- * Deadlines are monotonic milliseconds (cor_time_ms()), -1 for none.
+ *            frame is too large.  TIMEOUT.  CANCELLED: the wake-up descriptor became readable.
+ *            NOMEM.
+ * Units      Deadlines are monotonic milliseconds (cor_time_ms()), -1 for none.
  */
 #pragma once
 

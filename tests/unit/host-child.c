@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A host that misbehaves when asked to: a real process for the tests of the pool. */
+/* A host that misbehaves when asked to: the tests of the pool start themselves as one. */
+#include "host-child.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -181,7 +183,7 @@ static bool probe(CorHostContext *context, const json_t *request, json_t **ret_r
         reached, "create",
         json_boolean(open("/tmp/corsia-probe", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0));
     (void) json_object_set_new(reached, "socket",
-                               json_boolean(socket(AF_INET, SOCK_STREAM, 0) >= 0));
+                               json_boolean(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0));
     (void) json_object_set_new(reached, "parent", json_boolean(kill(getppid(), 0) == 0));
     (void) json_object_set_new(reached, "fork", json_boolean(fork() >= 0));
     (void) json_object_set_new(reached, "exec", json_boolean(execv(arguments[0], arguments) == 0));
@@ -216,7 +218,7 @@ static bool belongings(CorHostContext *context, const json_t *request, json_t **
     return true;
 }
 
-int main(void)
+int host_child_main(void)
 {
     static const CorHostOperation operations[] = {
         {"echo", echo},     {"crash", crash},   {"hang", hang},
