@@ -37,7 +37,6 @@ typedef struct CorHttpServer CorHttpServer;
 #define COR_HTTP_WEBSOCKET                                                \
     (1u << 2) /* foreign origin is 403; sub-protocol "bearer.<token>" and \
                  ticket may stand for the token */
-#define COR_HTTP_NO_BODY_TYPE (1u << 3) /* JSON body of any content type (clients of old) */
 
 /* What a route does with a request's body. */
 typedef enum CorHttpBody {

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this room share.
+ *
+ *   http-server.c    options, addresses, start, drain, stop
+ *   http-serve.c     one request from its first byte to its last: libmicrohttpd's callbacks
+ *   http-admit.c     who may come in, and what a request may bring
+ *   http-answer.c    a filled response becomes bytes
+ *   http-watch.c     the thread that watches deadlines, peers and heartbeats
+ *   http-stream.c, http-park.c   answers that take their time
+ *
+ * Locks are taken in this order: server, stream or park, libmicrohttpd's own.
+ */
+#pragma once
+
+#include "http/http-server.h"
+#include "http/http-stream.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "http/http-route.h"
+#include "http/http-target.h"
+#include "program/thread.h"
+
+/* What is drained so that a refused peer sees why, instead of a reset. */
+#define COR_HTTP_PRIV_DRAIN_MAX ((uint64_t) 256 * 1024)
+#define COR_HTTP_PRIV_LINGER_MAX ((uint64_t) 8 * 1024 * 1024)
+#define COR_HTTP_PRIV_LINGER_MS 5000
+#define COR_HTTP_PRIV_HEADERS_MAX 24
+
+/* Where a connection is; moved by cor_http_priv_move() alone.  Drawn in http-serve.c. */
+typedef enum HttpPhase {
+    HTTP_IDLE,      /* between two requests; the idle time-out runs */
+    HTTP_READING,   /* line, headers or body are coming; the request time-out runs */
+    HTTP_ANSWERING, /* the handler has it, or the answer is on its way */
+    HTTP_LINGERING, /* refused in the middle of a body: the answer is out, the rest is drained */
+    HTTP_EXPIRED,   /* cut by the watch */
+    HTTP_PHASE_COUNT_
+} HttpPhase;
+
+/* What the watch does to a connection whose answer is suspended.  Called with the server's lock. */
+typedef struct HttpSuspension {
+    void (*tick)(void *object, int64_t now_ms); /* heartbeat, time-out */
+    void (*drain)(void *object);                /* the server drains: come to an end */
+    void (*gone)(void *object);                 /* the peer has left, or the server stops */
+} HttpSuspension;
+
+typedef struct HttpConn {
+    CorHttpServer *server;
+    struct HttpConn *previous; /* guarded by server->mutex */
+    struct HttpConn *next;     /* guarded by server->mutex */
+    int fd;
+    atomic_int phase;                 /* HttpPhase */
+    atomic_int_fast64_t deadline_ms;  /* 0: none */
+    const HttpSuspension *suspension; /* guarded by server->mutex; NULL: nothing is suspended */
+    void *suspended;                  /* guarded by server->mutex */
+    CorHttpRequest *request;          /* connection's thread only */
+    char peer[64];
+} HttpConn;
+
+struct CorHttpServer {
+    CorHttpServerOptions options; /* texts copied into texts */
+    char **hosts;
+    char **origins;
+    char *token;
+    char *csp;
+    CorHttpRoutes *routes;
+
+    struct MHD_Daemon *daemons[COR_HTTP_LISTEN_MAX];
+    int listen_fds[COR_HTTP_LISTEN_MAX]; /* -1 once libmicrohttpd owns it for good */
+    uint16_t ports[COR_HTTP_LISTEN_MAX];
+    size_t listen_len;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t quiet; /* active has become 0 */
+    HttpConn *conns;      /* guarded by mutex */
+    uint64_t conns_len;   /* guarded by mutex */
+    uint64_t active;      /* guarded by mutex */
+    uint64_t suspended;   /* guarded by mutex */
+
+    atomic_bool is_draining;
+    atomic_bool is_stopping;
+    atomic_uint_fast64_t timeouts;
+
+    CorThread *watch;
+    CorWakeup *watch_wakeup;
+};
+
+typedef enum HttpBodyKind {
+    HTTP_UNTOUCHED,
+    HTTP_EMPTY,
+    HTTP_BUFFER, /* malloc()ed */
+    HTTP_BYTES,
+    HTTP_STATIC,
+    HTTP_FILE,
+    HTTP_PIECES,
+    HTTP_STREAM,
+    HTTP_UPGRADE,
+} HttpBodyKind;
+
+typedef struct HttpHeader {
+    char *name;
+    char *value;
+} HttpHeader;
+
+struct CorHttpResponse {
+    int status;
+    HttpBodyKind kind;
+    bool is_broken; /* out of memory, or a bad header: answer 500 */
+    char *type;
+    char *etag; /* with quotes */
+    HttpHeader headers[COR_HTTP_PRIV_HEADERS_MAX];
+    size_t headers_len;
+
+    void *data; /* BUFFER, STATIC */
+    size_t size;
+    CorBytes *bytes;
+    int fd; /* FILE */
+    uint64_t file_offset;
+    uint64_t file_size;
+    struct iovec *pieces;
+    size_t pieces_len;
+    void (*release)(void *context);
+    void *release_context;
+    CorHttpStream *stream;
+    CorHttpUpgrade upgrade;
+    char *protocol;
+};
+
+/* What the next call of libmicrohttpd's access handler means. */
+typedef enum HttpStage {
+    HTTP_STAGE_HEADERS,  /* the headers are there */
+    HTTP_STAGE_BODY,     /* body bytes, or their end */
+    HTTP_STAGE_REFUSED,  /* res says no; the small rest of the body is drained, then it is sent */
+    HTTP_STAGE_LINGER,   /* res was sent raw; the rest is drained, then the connection is cut */
+    HTTP_STAGE_PARKED,   /* woken, timed out or left */
+    HTTP_STAGE_ANSWERED, /* a response is queued */
+} HttpStage;
+
+struct CorHttpRequest {
+    CorHttpServer *server;
+    HttpConn *conn;
+    struct MHD_Connection *connection;
+    HttpStage stage;
+    char *raw;             /* the raw target */
+    CorHttpTarget *target; /* NULL if it could not be parsed */
+    CorError target_error;
+    const char *method; /* libmicrohttpd's */
+    bool is_head;
+    const CorHttpCompiledRoute *route;
+
+    const char *origin; /* of the request; NULL if there is none */
+    bool origin_is_allowed;
+    bool expects_continue;
+    bool must_close;
+
+    int64_t content_length; /* -1: chunked; 0: no body */
+    uint64_t body_max;
+    uint64_t body_seen; /* bytes that came, drained ones too */
+    uint8_t *body;
+    size_t body_capacity;
+    size_t body_size;
+    json_t *json;
+    void *upload;
+    bool has_upload;
+
+    CorHttpPark *park;
+    bool upgrade_is_done;
+    CorHttpResponse res;
+
+    int64_t start_us;
+    uint64_t bytes_sent;
+};
+
+/* http-serve.c */
+bool cor_http_priv_move(HttpConn *conn, HttpPhase from, HttpPhase to);
+void cor_http_priv_request_free(CorHttpRequest *req);
+void *cor_http_priv_on_uri(void *context, const char *uri, struct MHD_Connection *connection);
+void cor_http_priv_on_connection(void *context, struct MHD_Connection *connection, void **slot,
+                                 enum MHD_ConnectionNotificationCode code);
+void cor_http_priv_on_completed(void *context, struct MHD_Connection *connection, void **slot,
+                                enum MHD_RequestTerminationCode code);
+enum MHD_Result cor_http_priv_on_access(void *context, struct MHD_Connection *connection,
+                                        const char *url, const char *method, const char *version,
+                                        const char *data, size_t *size, void **slot);
+
+/* http-admit.c: false with res filled. */
+bool cor_http_priv_admit(CorHttpRequest *req);
+
+/* http-answer.c */
+enum MHD_Result cor_http_priv_answer(CorHttpRequest *req);
+bool cor_http_priv_answer_raw(CorHttpRequest *req);
+void cor_http_priv_send_timeout(int fd);
+
+/* http-response.c */
+void cor_http_priv_res_init(CorHttpResponse *res);
+void cor_http_priv_res_done(CorHttpResponse *res);
+
+/* http-watch.c */
+bool cor_http_priv_watch_start(CorHttpServer *server, CorError *err);
+void cor_http_priv_watch_stop(CorHttpServer *server);
+void cor_http_priv_suspension_set(HttpConn *conn, const HttpSuspension *suspension, void *object);
+void cor_http_priv_suspension_clear(HttpConn *conn);
+void cor_http_priv_suspension_drain_all(CorHttpServer *server);
+void cor_http_priv_suspension_stop_all(CorHttpServer *server);
+
+/* http-stream.c */
+struct MHD_Response *cor_http_priv_stream_response(CorHttpStream *stream, CorHttpRequest *req);
+void cor_http_priv_stream_drop(CorHttpStream *stream);
+
+/* http-park.c */
+typedef enum HttpParkState {
+    HTTP_PARK_WAITING,
+    HTTP_PARK_WOKEN,
+    HTTP_PARK_LATE,
+    HTTP_PARK_GONE
+} HttpParkState;
+bool cor_http_priv_park_suspend(CorHttpPark *park, CorHttpRequest *req);
+HttpParkState cor_http_priv_park_state(CorHttpPark *park);
+void cor_http_priv_park_again(CorHttpPark *park, CorHttpRequest *req, bool is_woken);
+void cor_http_priv_park_drop(CorHttpPark *park);
