@@ -45,7 +45,7 @@ typedef struct CorWsServerOptions {
 /* What happens to a session.  All but on_close may be NULL. */
 typedef struct CorWsHandlers {
     void (*on_open)(CorWsSession *session, void *context);
-    /* A whole message: valid UTF-8, followed by a NUL that does not count. */
+    /* A whole message: valid UTF-8, not followed by a NUL. */
     void (*on_text)(CorWsSession *session, void *context, const char *text, size_t size);
     /* A ping or pong came: everything that the peer read before it has been read. */
     void (*on_alive)(CorWsSession *session, void *context);
