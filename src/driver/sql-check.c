@@ -8,11 +8,13 @@
  * Format"):
  *
  *   main file            log              verdict
- *   absent               absent or empty  new: made under another name, synced and renamed, so that
- * an empty file of this name is always damage absent or empty      has frames       damaged: the
- * log alone is no database header is wrong      any              damaged shorter than header  holds
- * the rest   a checkpoint was interrupted: fine, it will be repeated shorter than header  does not
- * damaged: truncated
+ *   absent               absent or empty  new: made under another name, synced and renamed, so
+ *                                         that an empty file of this name is always damage
+ *   absent or empty      has frames       damaged: the log alone is no database
+ *   empty                any              damaged
+ *   header is wrong      any              damaged
+ *   shorter than header  holds the rest   a checkpoint was interrupted: it will be repeated
+ *   shorter than header  does not         damaged: truncated
  *
  * The log itself needs no check: each frame carries a checksum over everything before it, and
  * SQLite stops at the first that does not fit, which is the unfinished tail.

@@ -6,9 +6,10 @@
  * a single write waits for nobody.  In a group of more than one, each write runs in a savepoint.
  *
  *     WAITING --taken into a group--> TAKEN --ran, COMMIT went well--> finished, true
- *        |                              +----its own failure---------> finished, false (rolled back
- * alone) |                              +----COMMIT failed-----------> finished, false (all of the
- * group)
+ *        |                              +----its own failure---------> finished, false; the group
+ *        |                              |                              goes on without it
+ *        |                              +----COMMIT failed-----------> finished, false, like all
+ *        |                                                             of the group
  *        +--its caller's time was up----------------------------------> TIMEOUT, never run
  *
  * Durability is a property of the COMMIT: PRAGMA synchronous is FULL if any member of the group

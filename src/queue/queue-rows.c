@@ -1,270 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Life of a message in the embedded queue.
- *
- *             send                send
- *              |                   |
- *              v    the one before v          claim
- *           BLOCKED ---left------> READY ----------------> LEASED --ack--> (gone)
- *              |                   ^   ^                   |  |  \
- *              |   left, but its   |   +--lease over,------+  |   +--fail--> DEAD --removed-->
- * (gone) |   delay is not    |      released            | |   over            | delay over |
- * released with a delay
- *              +---------------> DELAYED <-------------------+
- *
- *   (none)  -> BLOCKED, READY, DELAYED  send_one(): blocked if its group is not empty
- *   BLOCKED -> READY, DELAYED           promote(), when the message before it has left
- *   READY   -> LEASED                   claim_one()
- *   READY   -> DEAD                     claim_one(): the body does not fit its checksum
- *   DELAYED -> READY                    cor_queue_priv_rows_due()
- *   LEASED  -> READY                    cor_queue_priv_rows_due(), ..._settle(), ..._start()
- *   LEASED  -> DELAYED, LEASED          cor_queue_priv_rows_settle(): released with a delay,
- * extended LEASED  -> (none), DEAD             cor_queue_priv_rows_settle(): acknowledged, failed
- *   not LEASED -> (none)                cor_queue_priv_rows_cancel()
- *
- * Only move() changes a message's state.  What stays true between transactions: a group's first
- * message, and no other, is not BLOCKED.  So the ready index holds at most one row per group, and a
- * claim takes its first row, whatever else is in the table: its cost depends neither on the length
- * of a group nor on the number of groups.  A message that waits for its retry is still its group's
- * first and keeps the group.
- */
+/* The verbs of the embedded queue, as transactions on its rows.  queue-row.c draws the machine that
+ * they move. */
 #include "queue/queue-rows.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/hash.h"
 #include "base/time.h"
+#include "queue/queue-row.h"
 
 #define DUE_MAX 256 /* messages per transaction */
 
 extern const char cor_queue_priv_schema_1[];
-
-/* A message without its body. */
-typedef struct Row {
-    int64_t id;
-    CorQueueState state;
-    int64_t turn;
-    int64_t until_unix_ms;
-    int64_t receipt;
-    int64_t receives;
-    int64_t sent_unix_ms;
-    uint32_t crc;
-    char message_id[COR_UUID_SIZE];
-    char group_id[COR_QUEUE_ID_MAX + 1];
-    char dedup_id[COR_QUEUE_ID_MAX + 1];
-    char client_id[COR_QUEUE_ID_MAX + 1];
-    const char *reason; /* on its way to DEAD */
-} Row;
-
-static const char *const state_names[] = {
-    [COR_QUEUE_NONE] = "none",       [COR_QUEUE_BLOCKED] = "blocked", [COR_QUEUE_READY] = "ready",
-    [COR_QUEUE_DELAYED] = "delayed", [COR_QUEUE_LEASED] = "leased",   [COR_QUEUE_DEAD] = "dead",
-};
-static_assert(COR_ARRAY_LEN(state_names) == COR_QUEUE_STATE_COUNT_, "name every state");
-
-#define TO(state) (1u << (state))
-
-/* Bit n of entry s is set when a message may go from state s to state n. */
-static const uint32_t allowed_next[COR_QUEUE_STATE_COUNT_] = {
-    [COR_QUEUE_NONE] = TO(COR_QUEUE_BLOCKED) | TO(COR_QUEUE_READY) | TO(COR_QUEUE_DELAYED),
-    [COR_QUEUE_BLOCKED] = TO(COR_QUEUE_READY) | TO(COR_QUEUE_DELAYED) | TO(COR_QUEUE_NONE),
-    [COR_QUEUE_READY] = TO(COR_QUEUE_LEASED) | TO(COR_QUEUE_DEAD) | TO(COR_QUEUE_NONE),
-    [COR_QUEUE_DELAYED] = TO(COR_QUEUE_READY) | TO(COR_QUEUE_NONE),
-    [COR_QUEUE_LEASED] = TO(COR_QUEUE_READY) | TO(COR_QUEUE_DELAYED) | TO(COR_QUEUE_LEASED) |
-                         TO(COR_QUEUE_NONE) | TO(COR_QUEUE_DEAD),
-};
-
-static bool insert_row(CorQueueRows *rows, const Row *row, CorQueueState state, CorError *err)
-{
-    static const char sql[] =
-        "INSERT INTO queue_message(queue, id, state, turn, until_unix_ms, receipt, receives, "
-        "sent_unix_ms, crc, message_id, group_id, dedup_id, client_id) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8, ?9, ?10, ?11)";
-    CorSqlStmt *stmt = cor_sql_stmt(rows->txn, sql);
-
-    cor_sql_bind_int(stmt, 1, rows->lane);
-    cor_sql_bind_int(stmt, 2, row->id);
-    cor_sql_bind_int(stmt, 3, state);
-    cor_sql_bind_int(stmt, 4, row->turn);
-    cor_sql_bind_int(stmt, 5, row->until_unix_ms);
-    cor_sql_bind_int(stmt, 6, row->sent_unix_ms);
-    cor_sql_bind_int(stmt, 7, row->crc);
-    cor_sql_bind_text(stmt, 8, row->message_id);
-    cor_sql_bind_text(stmt, 9, row->group_id);
-    cor_sql_bind_text(stmt, 10, row->dedup_id);
-    cor_sql_bind_text(stmt, 11, row->client_id);
-    return cor_sql_run(stmt, err);
-}
-
-static bool update_row(CorQueueRows *rows, const Row *row, CorQueueState state, CorError *err)
-{
-    static const char sql[] = "UPDATE queue_message SET state = ?3, until_unix_ms = ?4, "
-                              "receipt = ?5, receives = ?6 WHERE queue = ?1 AND id = ?2";
-    CorSqlStmt *stmt = cor_sql_stmt(rows->txn, sql);
-
-    cor_sql_bind_int(stmt, 1, rows->lane);
-    cor_sql_bind_int(stmt, 2, row->id);
-    cor_sql_bind_int(stmt, 3, state);
-    cor_sql_bind_int(stmt, 4, row->until_unix_ms);
-    cor_sql_bind_int(stmt, 5, row->receipt);
-    cor_sql_bind_int(stmt, 6, row->receives);
-    return cor_sql_run(stmt, err);
-}
-
-static bool delete_row(CorQueueRows *rows, const Row *row, CorError *err)
-{
-    static const char sql[] = "DELETE FROM queue_message WHERE queue = ?1 AND id = ?2";
-    CorSqlStmt *stmt = cor_sql_stmt(rows->txn, sql);
-
-    cor_sql_bind_int(stmt, 1, rows->lane);
-    cor_sql_bind_int(stmt, 2, row->id);
-    return cor_sql_run(stmt, err);
-}
-
-static bool delete_body(CorQueueRows *rows, int64_t id, CorError *err)
-{
-    static const char sql[] = "DELETE FROM queue_body WHERE id = ?1";
-    CorSqlStmt *stmt = cor_sql_stmt(rows->txn, sql);
-
-    cor_sql_bind_int(stmt, 1, id);
-    return cor_sql_run(stmt, err);
-}
-
-static bool insert_dead(CorQueueRows *rows, const Row *row, CorError *err)
-{
-    static const char sql[] =
-        "INSERT INTO queue_dead(queue, body, message_id, group_id, dedup_id, client_id, receives, "
-        "sent_unix_ms, failed_unix_ms, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    CorSqlStmt *stmt = cor_sql_stmt(rows->txn, sql);
-
-    cor_sql_bind_int(stmt, 1, rows->lane);
-    cor_sql_bind_int(stmt, 2, row->id);
-    cor_sql_bind_text(stmt, 3, row->message_id);
-    cor_sql_bind_text(stmt, 4, row->group_id);
-    cor_sql_bind_text(stmt, 5, row->dedup_id);
-    cor_sql_bind_text(stmt, 6, row->client_id);
-    cor_sql_bind_int(stmt, 7, row->receives);
-    cor_sql_bind_int(stmt, 8, row->sent_unix_ms);
-    cor_sql_bind_int(stmt, 9, rows->now_unix_ms);
-    cor_sql_bind_text(stmt, 10, row->reason);
-    return cor_sql_run(stmt, err);
-}
-
-/* The only place that changes a message's state.  The row's other fields are the new ones. */
-static bool move(CorQueueRows *rows, Row *row, CorQueueState next, CorError *err)
-{
-    bool is_ok = false;
-
-    if ((unsigned) row->state >= COR_QUEUE_STATE_COUNT_ || !(allowed_next[row->state] & TO(next))) {
-        return cor_fail(err, COR_ERR_CORRUPT, "message %lld cannot go from %s to %s",
-                        (long long) row->id,
-                        (unsigned) row->state < COR_QUEUE_STATE_COUNT_ ? state_names[row->state]
-                                                                       : "an unknown state",
-                        state_names[next]);
-    }
-    if (row->state == COR_QUEUE_NONE) {
-        is_ok = insert_row(rows, row, next, err);
-    } else if (next == COR_QUEUE_NONE) {
-        is_ok = delete_row(rows, row, err) && delete_body(rows, row->id, err);
-    } else if (next == COR_QUEUE_DEAD) {
-        is_ok = insert_dead(rows, row, err) && delete_row(rows, row, err);
-    } else {
-        is_ok = update_row(rows, row, next, err);
-    }
-    if (!is_ok) {
-        return false;
-    }
-
-    rows->moved[row->state]--;
-    rows->moved[next]++;
-    rows->woken += (next == COR_QUEUE_READY);
-    if (next == COR_QUEUE_DELAYED || next == COR_QUEUE_LEASED) {
-        rows->next_due_unix_ms = COR_MIN(rows->next_due_unix_ms, row->until_unix_ms);
-    }
-    row->state = next;
-    return true;
-}
-
-#define ROW_COLUMNS                                                                                \
-    "id, state, turn, until_unix_ms, receipt, receives, sent_unix_ms, crc, message_id, group_id, " \
-    "dedup_id, client_id"
-
-static void copy_text(char *to, size_t size, CorSqlStmt *stmt, int column)
-{
-    const char *text = cor_sql_column_text(stmt, column);
-
-    snprintf(to, size, "%s", text ? text : "");
-}
-
-/* The first row of a bound SELECT of ROW_COLUMNS; state NONE if there is none. */
-static bool load_row(CorSqlStmt *stmt, Row *ret_row, CorError *err)
-{
-    bool has_row = false;
-
-    if (!cor_sql_next(stmt, &has_row, err)) {
-        return false;
-    }
-    *ret_row = (Row){.state = COR_QUEUE_NONE};
-    if (!has_row) {
-        return true;
-    }
-    ret_row->id = cor_sql_column_int(stmt, 0);
-    ret_row->state = (CorQueueState) cor_sql_column_int(stmt, 1);
-    ret_row->turn = cor_sql_column_int(stmt, 2);
-    ret_row->until_unix_ms = cor_sql_column_int(stmt, 3);
-    ret_row->receipt = cor_sql_column_int(stmt, 4);
-    ret_row->receives = cor_sql_column_int(stmt, 5);
-    ret_row->sent_unix_ms = cor_sql_column_int(stmt, 6);
-    ret_row->crc = (uint32_t) cor_sql_column_int(stmt, 7);
-    copy_text(ret_row->message_id, sizeof(ret_row->message_id), stmt, 8);
-    copy_text(ret_row->group_id, sizeof(ret_row->group_id), stmt, 9);
-    copy_text(ret_row->dedup_id, sizeof(ret_row->dedup_id), stmt, 10);
-    copy_text(ret_row->client_id, sizeof(ret_row->client_id), stmt, 11);
-    cor_sql_reset(stmt);
-    return true;
-}
-
-static bool find_row(CorQueueRows *rows, int64_t id, Row *ret_row, CorError *err)
-{
-    static const char sql[] =
-        "SELECT " ROW_COLUMNS " FROM queue_message WHERE queue = ?1 AND id = ?2";
-    CorSqlStmt *stmt = cor_sql_stmt(rows->txn, sql);
-
-    cor_sql_bind_int(stmt, 1, rows->lane);
-    cor_sql_bind_int(stmt, 2, id);
-    return load_row(stmt, ret_row, err);
-}
-
-/* Make the next message of a group its first, after the first one has left. */
-static bool promote(CorQueueRows *rows, const char *group_id, CorError *err)
-{
-    static const char sql[] =
-        "SELECT " ROW_COLUMNS " FROM queue_message INDEXED BY queue_message_group "
-        "WHERE queue = ?1 AND group_id = ?2 ORDER BY id LIMIT 1";
-    CorSqlStmt *stmt = cor_sql_stmt(rows->txn, sql);
-    Row row;
-
-    cor_sql_bind_int(stmt, 1, rows->lane);
-    cor_sql_bind_text(stmt, 2, group_id);
-    if (!load_row(stmt, &row, err)) {
-        return false;
-    }
-    if (row.state == COR_QUEUE_NONE) {
-        return true; /* the group is empty now */
-    }
-    return move(rows, &row,
-                row.until_unix_ms > rows->now_unix_ms ? COR_QUEUE_DELAYED : COR_QUEUE_READY, err);
-}
-
-/* Take a message out of the line, for good or to the dead letters. */
-static bool take_out(CorQueueRows *rows, Row *row, CorQueueState next, CorError *err)
-{
-    bool is_first = row->state != COR_QUEUE_BLOCKED;
-
-    return move(rows, row, next, err) && (!is_first || promote(rows, row->group_id, err));
-}
 
 /* ---- send ---- */
 
@@ -284,13 +33,13 @@ static bool find_duplicate(CorQueueRows *rows, const char *dedup_id, char id[COR
     }
     id[0] = '\0';
     if (has_row) {
-        copy_text(id, COR_UUID_SIZE, stmt, 0);
+        cor_queue_priv_row_text(id, COR_UUID_SIZE, stmt, 0);
         cor_sql_reset(stmt);
     }
     return true;
 }
 
-static bool note_dedup(CorQueueRows *rows, const Row *row, CorError *err)
+static bool note_dedup(CorQueueRows *rows, const CorQueueRow *row, CorError *err)
 {
     static const char sql[] = "INSERT OR REPLACE INTO queue_dedup(queue, dedup_id, message_id, "
                               "until_unix_ms) VALUES (?1, ?2, ?3, ?4)";
@@ -366,7 +115,7 @@ static bool take_turn(CorQueueRows *rows, const char *client_id, int64_t *ret_tu
 static bool send_one(CorQueueRows *rows, const CorQueueSend *send, CorQueueCounters *counters,
                      char id[COR_UUID_SIZE], CorError *err)
 {
-    Row row = {.state = COR_QUEUE_NONE, .sent_unix_ms = rows->now_unix_ms};
+    CorQueueRow row = {.state = COR_QUEUE_NONE, .sent_unix_ms = rows->now_unix_ms};
     bool is_blocked = false;
 
     if (!find_duplicate(rows, send->dedup_id, id, err)) {
@@ -393,11 +142,11 @@ static bool send_one(CorQueueRows *rows, const CorQueueSend *send, CorQueueCount
     row.id = counters->next_id++; /* a rolled back one leaves a gap, which is harmless */
     memcpy(id, row.message_id, COR_UUID_SIZE);
     return insert_body(rows, row.id, send, err) && note_dedup(rows, &row, err) &&
-           move(rows, &row,
-                is_blocked       ? COR_QUEUE_BLOCKED
-                : send->delay_ms ? COR_QUEUE_DELAYED
-                                 : COR_QUEUE_READY,
-                err);
+           cor_queue_priv_row_move(rows, &row,
+                                   is_blocked       ? COR_QUEUE_BLOCKED
+                                   : send->delay_ms ? COR_QUEUE_DELAYED
+                                                    : COR_QUEUE_READY,
+                                   err);
 }
 
 /* Forget what is over, twice as fast as it comes and never much at once. */
@@ -461,17 +210,17 @@ static bool find_next_due(CorQueueRows *rows, CorError *err)
 bool cor_queue_priv_rows_due(CorQueueRows *rows, CorError *err)
 {
     static const char sql[] =
-        "SELECT " ROW_COLUMNS " FROM queue_message INDEXED BY queue_message_due "
+        "SELECT " COR_QUEUE_ROW_COLUMNS " FROM queue_message INDEXED BY queue_message_due "
         "WHERE queue = ?1 AND state >= 3 AND until_unix_ms <= ?2 "
         "ORDER BY until_unix_ms, id LIMIT 1";
 
     for (int i = 0; i < DUE_MAX; i++) {
         CorSqlStmt *stmt = cor_sql_stmt(rows->txn, sql);
-        Row row;
+        CorQueueRow row;
 
         cor_sql_bind_int(stmt, 1, rows->lane);
         cor_sql_bind_int(stmt, 2, rows->now_unix_ms);
-        if (!load_row(stmt, &row, err)) {
+        if (!cor_queue_priv_row_load(stmt, &row, err)) {
             return false;
         }
         if (row.state == COR_QUEUE_NONE) {
@@ -479,7 +228,7 @@ bool cor_queue_priv_rows_due(CorQueueRows *rows, CorError *err)
         }
         row.until_unix_ms = 0;
         row.receipt = 0;
-        if (!move(rows, &row, COR_QUEUE_READY, err)) {
+        if (!cor_queue_priv_row_move(rows, &row, COR_QUEUE_READY, err)) {
             return false;
         }
     }
@@ -488,19 +237,19 @@ bool cor_queue_priv_rows_due(CorQueueRows *rows, CorError *err)
 
 /* ---- claim ---- */
 
-static bool find_ready(CorQueueRows *rows, Row *ret_row, CorError *err)
+static bool find_ready(CorQueueRows *rows, CorQueueRow *ret_row, CorError *err)
 {
     static const char sql[] =
-        "SELECT " ROW_COLUMNS " FROM queue_message INDEXED BY queue_message_ready "
+        "SELECT " COR_QUEUE_ROW_COLUMNS " FROM queue_message INDEXED BY queue_message_ready "
         "WHERE queue = ?1 AND state = 2 ORDER BY turn, id LIMIT 1";
     CorSqlStmt *stmt = cor_sql_stmt(rows->txn, sql);
 
     cor_sql_bind_int(stmt, 1, rows->lane);
-    return load_row(stmt, ret_row, err);
+    return cor_queue_priv_row_load(stmt, ret_row, err);
 }
 
 /* A message with its body; *ret_message stays NULL if the body is damaged. */
-static bool load_message(CorQueueRows *rows, const Row *row, CorMessage **ret_message,
+static bool load_message(CorQueueRows *rows, const CorQueueRow *row, CorMessage **ret_message,
                          CorError *err)
 {
     static const char sql[] = "SELECT body FROM queue_body WHERE id = ?1";
@@ -529,7 +278,7 @@ static bool load_message(CorQueueRows *rows, const Row *row, CorMessage **ret_me
     return true;
 }
 
-static bool claim_one(CorQueueRows *rows, Row *row, int64_t lease_ms, int64_t receipt,
+static bool claim_one(CorQueueRows *rows, CorQueueRow *row, int64_t lease_ms, int64_t receipt,
                       CorMessage **ret_message, CorError *err)
 {
     COR_CLEANUP(cor_message_freep) CorMessage *message = NULL;
@@ -539,12 +288,12 @@ static bool claim_one(CorQueueRows *rows, Row *row, int64_t lease_ms, int64_t re
     }
     if (!message) {
         row->reason = "damaged: the body does not fit its checksum";
-        return take_out(rows, row, COR_QUEUE_DEAD, err);
+        return cor_queue_priv_row_take_out(rows, row, COR_QUEUE_DEAD, err);
     }
     row->until_unix_ms = rows->now_unix_ms + lease_ms;
     row->receipt = receipt;
     row->receives++;
-    if (!move(rows, row, COR_QUEUE_LEASED, err)) {
+    if (!cor_queue_priv_row_move(rows, row, COR_QUEUE_LEASED, err)) {
         return false;
     }
     rows->turn = COR_MAX(rows->turn, row->turn);
@@ -563,7 +312,7 @@ bool cor_queue_priv_rows_claim(CorQueueRows *rows, const CorQueueReceive *how,
 {
     while (*ret_len < how->max) {
         CorMessage *message = NULL;
-        Row row;
+        CorQueueRow row;
 
         if (!find_ready(rows, &row, err)) {
             return false;
@@ -586,9 +335,9 @@ bool cor_queue_priv_rows_claim(CorQueueRows *rows, const CorQueueReceive *how,
 bool cor_queue_priv_rows_settle(CorQueueRows *rows, const CorMessage *message,
                                 const CorQueueSettle *settle, bool *ret_is_stale, CorError *err)
 {
-    Row row;
+    CorQueueRow row;
 
-    if (!find_row(rows, message->seq, &row, err)) {
+    if (!cor_queue_priv_row_find(rows, message->seq, &row, err)) {
         return false;
     }
     *ret_is_stale = row.state != COR_QUEUE_LEASED || row.receipt != message->receipt;
@@ -597,18 +346,19 @@ bool cor_queue_priv_rows_settle(CorQueueRows *rows, const CorMessage *message,
     }
     switch (settle->kind) {
     case COR_QUEUE_ACK:
-        return take_out(rows, &row, COR_QUEUE_NONE, err);
+        return cor_queue_priv_row_take_out(rows, &row, COR_QUEUE_NONE, err);
     case COR_QUEUE_FAIL:
         row.reason = settle->reason;
-        return take_out(rows, &row, COR_QUEUE_DEAD, err);
+        return cor_queue_priv_row_take_out(rows, &row, COR_QUEUE_DEAD, err);
     case COR_QUEUE_EXTEND:
         row.until_unix_ms = rows->now_unix_ms + settle->delay_ms;
-        return move(rows, &row, COR_QUEUE_LEASED, err);
+        return cor_queue_priv_row_move(rows, &row, COR_QUEUE_LEASED, err);
     case COR_QUEUE_RELEASE:
         row.until_unix_ms = settle->delay_ms ? rows->now_unix_ms + settle->delay_ms : 0;
         row.receipt = 0;
         row.receives -= !settle->counts;
-        return move(rows, &row, settle->delay_ms ? COR_QUEUE_DELAYED : COR_QUEUE_READY, err);
+        return cor_queue_priv_row_move(rows, &row,
+                                       settle->delay_ms ? COR_QUEUE_DELAYED : COR_QUEUE_READY, err);
     }
     return cor_fail(err, COR_ERR_BUG, "no such settlement");
 }
@@ -617,9 +367,9 @@ bool cor_queue_priv_rows_cancel(CorQueueRows *rows, const char *dedup_id, bool *
                                 CorError *err)
 {
     static const char sql[] =
-        "SELECT " ROW_COLUMNS " FROM queue_message INDEXED BY queue_message_dedup "
+        "SELECT " COR_QUEUE_ROW_COLUMNS " FROM queue_message INDEXED BY queue_message_dedup "
         "WHERE queue = ?1 AND dedup_id = ?2 AND id > ?3 ORDER BY id LIMIT 1";
-    Row row = {.id = 0};
+    CorQueueRow row = {.id = 0};
     size_t found = 0;
 
     *ret_removed = true;
@@ -629,7 +379,7 @@ bool cor_queue_priv_rows_cancel(CorQueueRows *rows, const char *dedup_id, bool *
         cor_sql_bind_int(stmt, 1, rows->lane);
         cor_sql_bind_text(stmt, 2, dedup_id);
         cor_sql_bind_int(stmt, 3, row.id);
-        if (!load_row(stmt, &row, err)) {
+        if (!cor_queue_priv_row_load(stmt, &row, err)) {
             return false;
         }
         if (row.state == COR_QUEUE_NONE) {
@@ -638,7 +388,7 @@ bool cor_queue_priv_rows_cancel(CorQueueRows *rows, const char *dedup_id, bool *
         found++;
         if (row.state == COR_QUEUE_LEASED) {
             *ret_removed = false;
-        } else if (!take_out(rows, &row, COR_QUEUE_NONE, err)) {
+        } else if (!cor_queue_priv_row_take_out(rows, &row, COR_QUEUE_NONE, err)) {
             return false;
         }
     }
@@ -652,10 +402,10 @@ bool cor_queue_priv_rows_cancel(CorQueueRows *rows, const char *dedup_id, bool *
 static bool end_leases(CorSqlTxn *txn, int64_t now_unix_ms, CorError *err)
 {
     static const char sql[] =
-        "SELECT " ROW_COLUMNS ", queue FROM queue_message WHERE state = 4 AND "
+        "SELECT " COR_QUEUE_ROW_COLUMNS ", queue FROM queue_message WHERE state = 4 AND "
         "(queue, id) > (?1, ?2) ORDER BY queue, id LIMIT 1";
     CorQueueRows rows = {.txn = txn, .now_unix_ms = now_unix_ms};
-    Row row = {.id = 0};
+    CorQueueRow row = {.id = 0};
 
     for (;;) {
         CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
@@ -672,13 +422,13 @@ static bool end_leases(CorSqlTxn *txn, int64_t now_unix_ms, CorError *err)
         rows.lane = cor_sql_column_int(stmt, 12);
         row.id = cor_sql_column_int(stmt, 0);
         cor_sql_reset(stmt);
-        if (!find_row(&rows, row.id, &row, err)) {
+        if (!cor_queue_priv_row_find(&rows, row.id, &row, err)) {
             return false;
         }
         row.until_unix_ms = 0;
         row.receipt = 0;
         row.receives = COR_MAX(row.receives - 1, 0);
-        if (!move(&rows, &row, COR_QUEUE_READY, err)) {
+        if (!cor_queue_priv_row_move(&rows, &row, COR_QUEUE_READY, err)) {
             return false;
         }
     }

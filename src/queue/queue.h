@@ -12,13 +12,16 @@
  *             messages do not make another client wait for all of them.
  * Durability  cor_queue_send() returns true only when the message survives a crash of this host;
  *             with is_resendable, of this process (the sender can and will send again).  What is
- * done with a received message survives a crash of this process; a power cut may undo it, which is
- * work done twice. Ownership   cor_queue_open() gives an object to close; cor_queue_receive() and
- * the dead-letter calls give messages to free. Threads     CorQueue: Thread-safe.  CorMessage: One
- * thread at a time. Blocking    Every function may block until its data is committed.  Not for the
- * WebSocket thread. Errors      UNAVAILABLE and TIMEOUT are worth a retry; nothing else is.
- * CONFLICT: the lease ended. Units       Durations are milliseconds.  Bodies are opaque bytes, 1 to
- * COR_QUEUE_BODY_MAX.
+ *             done with a received message survives a crash of this process; a power cut may undo
+ *             it, which is work done twice.
+ * Ownership   cor_queue_open() gives an object to close; cor_queue_receive() and the dead-letter
+ *             calls give messages to free.
+ * Threads     CorQueue: Thread-safe.
+ *             CorMessage: One thread at a time.
+ * Blocking    Every function may block until its data is committed.  Not for the WebSocket thread.
+ * Errors      UNAVAILABLE and TIMEOUT are worth a retry; nothing else is.  CONFLICT: the lease of
+ *             a message has ended.
+ * Units       Durations are milliseconds.  Bodies are opaque bytes, 1 to COR_QUEUE_BODY_MAX.
  *
  * To add a store, see queue-backend.h.
  */
