@@ -9,6 +9,7 @@
 #include "dicom/dicom-capture.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,23 @@ static void copy_or_empty(Capture *capture, uint32_t tag, uint16_t vr)
     } else {
         cor_dicom_priv_write(&capture->writer, tag, vr, NULL, 0);
     }
+}
+
+/* Copy a date or time (type 2) without the dots and colons that ACR-NEMA had in them. */
+static void copy_moment(Capture *capture, uint32_t tag, uint16_t vr)
+{
+    const CorDicomElement *element = find(capture, tag);
+    char moment[32];
+    size_t len = 0;
+
+    for (size_t i = 0; is_copied(element) && i < element->size && len < sizeof(moment); i++) {
+        char c = (char) cor_dicom_priv_bytes(capture->source, element)[i];
+
+        if ((c >= '0' && c <= '9') || (c == '.' && vr == VR_TM)) {
+            moment[len++] = c;
+        }
+    }
+    cor_dicom_priv_write(&capture->writer, tag, vr, moment, len);
 }
 
 static void text(Capture *capture, uint32_t tag, uint16_t vr, const char *value)
@@ -207,9 +225,9 @@ static void write_identification(Capture *capture)
     text(capture, 0x00080013, VR_TM, capture->time);
     text(capture, 0x00080016, VR_UI, SECONDARY_CAPTURE_UID);
     text(capture, 0x00080018, VR_UI, capture->options->sop_instance_uid);
-    copy_or_empty(capture, 0x00080020, VR_DA);
+    copy_moment(capture, 0x00080020, VR_DA);
     text(capture, 0x00080023, VR_DA, capture->date);
-    copy_or_empty(capture, 0x00080030, VR_TM);
+    copy_moment(capture, 0x00080030, VR_TM);
     text(capture, 0x00080033, VR_TM, capture->time);
     copy_or_empty(capture, 0x00080050, VR_SH);
     text(capture, 0x00080060, VR_CS, "OT");
@@ -250,7 +268,7 @@ static void write_patient(Capture *capture)
     copy_or_empty(capture, 0x00100010, VR_PN);
     copy_or_empty(capture, 0x00100020, VR_LO);
     copy(capture, GROUP_NONE, 0x00100021, VR_LO);
-    copy_or_empty(capture, 0x00100030, VR_DA);
+    copy_moment(capture, 0x00100030, VR_DA);
     copy_or_empty(capture, 0x00100040, VR_CS);
     copy(capture, GROUP_NONE, 0x00101010, COR_DICOM_VR('A', 'S'));
     copy(capture, GROUP_NONE, 0x00101020, VR_DS);
@@ -299,11 +317,118 @@ static void write_instance_number(Capture *capture)
     text(capture, 0x00200013, VR_IS, digits);
 }
 
+/* Append the letters of one direction, the longest component first: "L", "AF" (PS3.3 section
+ * C.7.6.1.1.1).  Directions less than 0.1 off a plane are taken as in it. */
+static void append_direction(const double direction[3], char *letters)
+{
+    static const char names[3][2] = {{'R', 'L'}, {'A', 'P'}, {'F', 'H'}}; /* minus, plus */
+    double left[3] = {direction[0], direction[1], direction[2]};
+
+    for (int n = 0; n < 3; n++) {
+        int longest = 0;
+
+        for (int i = 1; i < 3; i++) {
+            longest = fabs(left[i]) > fabs(left[longest]) ? i : longest;
+        }
+        if (!(fabs(left[longest]) > 0.1)) {
+            break;
+        }
+        *letters++ = names[longest][left[longest] > 0];
+        left[longest] = 0;
+    }
+    *letters = '\0';
+}
+
+/* Patient Orientation, type 2C: the source's, or what its direction cosines mean, or empty. */
+static void write_patient_orientation(Capture *capture)
+{
+    CorDicomFrameInfo info = {0};
+    char letters[16] = "";
+
+    if (is_copied(find(capture, 0x00200020))) {
+        copy(capture, GROUP_NONE, 0x00200020, VR_CS);
+        return;
+    }
+    if (cor_dicom_frame_info(capture->source, capture->frame, &info, NULL) &&
+        info.has_orientation) {
+        append_direction(info.orientation, letters);
+        size_t len = strlen(letters);
+        letters[len++] = '\\';
+        append_direction(info.orientation + 3, letters + len);
+    }
+    text(capture, 0x00200020, VR_CS, letters);
+}
+
+/* Laterality, type 2C: not for body parts of which there is one, empty when nobody knows (PS3.3
+ * section C.7.3.1; the terms are those of PS3.16 annex L that are not paired). */
+static void write_laterality(Capture *capture)
+{
+    static const char *const unpaired[] = {
+        "ABDOMEN",
+        "ABDOMENPELVIS",
+        "AORTA",
+        "BLADDER",
+        "BRAIN",
+        "CERVIX",
+        "CHEST",
+        "CHESTABDOMEN",
+        "CHESTABDPELVIS",
+        "COCCYX",
+        "COLON",
+        "CSPINE",
+        "CTSPINE",
+        "DUODENUM",
+        "ESOPHAGUS",
+        "GALLBLADDER",
+        "HEAD",
+        "HEADNECK",
+        "HEART",
+        "JAW",
+        "LARYNX",
+        "LIVER",
+        "LSPINE",
+        "LSSPINE",
+        "MEDIASTINUM",
+        "MOUTH",
+        "NECK",
+        "NECKCHEST",
+        "NECKCHESTABDOMEN",
+        "NOSE",
+        "PANCREAS",
+        "PELVIS",
+        "PENIS",
+        "PHARYNX",
+        "PROSTATE",
+        "RECTUM",
+        "SCROTUM",
+        "SELLA",
+        "SKULL",
+        "SPINE",
+        "SPLEEN",
+        "SSPINE",
+        "STERNUM",
+        "STOMACH",
+        "TLSPINE",
+        "TRACHEA",
+        "TSPINE",
+        "UTERUS",
+        "VAGINA",
+        "WHOLEBODY",
+    };
+    char part[32];
+
+    if (cor_dicom_priv_code(capture->source, find(capture, 0x00180015), 0, part, sizeof(part))) {
+        for (size_t i = 0; i < COR_ARRAY_LEN(unpaired); i++) {
+            if (strcmp(part, unpaired[i]) == 0) {
+                return;
+            }
+        }
+    }
+    copy_or_empty(capture, 0x00200060, VR_CS);
+}
+
 static void write_place(Capture *capture)
 {
-    const CorDicom *source = capture->source;
-    bool has_orientation = is_copied(
-        cor_dicom_priv_frame_element(source, capture->frame, GROUP_PLANE_ORIENTATION, 0x00200037));
     bool has_frame_of_reference = is_copied(find(capture, 0x00200052));
 
     text(capture, 0x0020000D, VR_UI, capture->study_instance_uid);
@@ -311,13 +436,11 @@ static void write_place(Capture *capture)
     copy_or_empty(capture, 0x00200010, VR_SH);
     text(capture, 0x00200011, VR_IS, "999");
     write_instance_number(capture);
-    if (!has_orientation) {
-        copy_or_empty(capture, 0x00200020, VR_CS); /* Patient Orientation, type 2C */
-    }
+    write_patient_orientation(capture);
     copy(capture, GROUP_PLANE_POSITION, 0x00200032, VR_DS);
     copy(capture, GROUP_PLANE_ORIENTATION, 0x00200037, VR_DS);
     copy(capture, GROUP_NONE, 0x00200052, VR_UI);
-    copy_or_empty(capture, 0x00200060, VR_CS); /* Laterality, type 2C */
+    write_laterality(capture);
     if (has_frame_of_reference) {
         copy_or_empty(capture, 0x00201040, VR_LO);
     }
@@ -340,7 +463,6 @@ static void write_image(Capture *capture, const CorDicomImage *image)
     const CorPlane *plane = &capture->options->plane;
     CorDicomWriter *writer = &capture->writer;
     size_t row = plane->width_px * 3;
-    size_t bytes = row * plane->height_px;
 
     cor_dicom_priv_write_us(writer, 0x00280002, 3);
     text(capture, 0x00280004, VR_CS, "RGB");
@@ -355,22 +477,10 @@ static void write_image(Capture *capture, const CorDicomImage *image)
     text(capture, 0x00280301, VR_CS, "NO");
     write_lossy(capture, image->is_lossy);
 
-    if (plane->row_bytes == row) {
-        cor_dicom_priv_write(writer, COR_DICOM_TAG_PIXELS, COR_DICOM_VR('O', 'B'), plane->data,
-                             bytes);
-        return;
-    }
-    size_t at = writer->size + 12; /* rows with gaps: the head first, then row by row */
-    if (bytes + 13 > writer->room - writer->size) {
-        writer->is_full = true;
-        return;
-    }
-    memset(writer->data + writer->size, 0, bytes + 13);
-    cor_dicom_priv_write(writer, COR_DICOM_TAG_PIXELS, COR_DICOM_VR('O', 'B'), writer->data + at,
-                         bytes);
-    for (size_t y = 0; y < plane->height_px; y++) {
-        memcpy(writer->data + at + y * row, (const uint8_t *) plane->data + y * plane->row_bytes,
-               row);
+    uint8_t *pixels = cor_dicom_priv_write_head(writer, COR_DICOM_TAG_PIXELS,
+                                                COR_DICOM_VR('O', 'B'), row * plane->height_px);
+    for (size_t y = 0; pixels && y < plane->height_px; y++) {
+        memcpy(pixels + y * row, (const uint8_t *) plane->data + y * plane->row_bytes, row);
     }
 }
 

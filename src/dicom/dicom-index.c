@@ -9,6 +9,8 @@
 #include "base/id.h"
 #include "dicom/dicom-json.h"
 
+#define TAG_PER_FRAME_GROUPS 0x52009230u
+
 /* The UIDs without which a file has no place in the catalogue (PS3.3 sections C.7 and C.12.1). */
 static const struct {
     uint32_t tag;
@@ -117,6 +119,9 @@ static void append_facts(const CorDicom *dicom, CorString *text)
                       has_pixels ? "true" : "false", dicom->is_truncated ? "true" : "false");
 }
 
+typedef bool (*Appender)(const CorDicom *dicom, bool without_per_frame, CorString *text,
+                         CorError *err);
+
 static bool append_record(const CorDicom *dicom, bool without_per_frame, CorString *text,
                           CorError *err)
 {
@@ -132,25 +137,43 @@ static bool append_record(const CorDicom *dicom, bool without_per_frame, CorStri
     return cor_string_check(text, err);
 }
 
-bool cor_dicom_index_json(const CorDicom *dicom, char **ret_json, size_t *ret_size, CorError *err)
+/* Make a text, a second time without the per-frame groups if it grew too long with them. */
+static bool make_json(const CorDicom *dicom, Appender append, char **ret_json, size_t *ret_size,
+                      CorError *err)
 {
     COR_CLEANUP(cor_string_freep) CorString *text = cor_string_new(dicom->limits.json_bytes_max);
     CorError why = {0};
 
-    if (!append_record(dicom, false, text, &why)) {
-        if (why.code != COR_ERR_LIMIT || !cor_dicom_has(dicom, 0x52009230)) {
+    if (!append(dicom, false, text, &why)) {
+        if (why.code != COR_ERR_LIMIT || !cor_dicom_has(dicom, TAG_PER_FRAME_GROUPS)) {
             return cor_fail(err, why.code, "%s", why.text);
         }
         cor_string_truncate(text, 0);
-        if (!append_record(dicom, true, text, err)) {
+        if (!append(dicom, true, text, err)) {
             return false;
         }
     }
-    if (ret_size) {
-        *ret_size = cor_string_size(text);
+    size_t size = cor_string_size(text);
+    char *json = cor_string_take(COR_TAKE(text));
+    if (!json) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for DICOM JSON");
     }
-    *ret_json = cor_string_take(COR_TAKE(text));
-    return *ret_json || cor_fail(err, COR_ERR_NOMEM, "out of memory for the catalogue record");
+    if (ret_size) {
+        *ret_size = size;
+    }
+    *ret_json = json;
+    return true;
+}
+
+bool cor_dicom_index_json(const CorDicom *dicom, char **ret_json, size_t *ret_size, CorError *err)
+{
+    return make_json(dicom, append_record, ret_json, ret_size, err);
+}
+
+bool cor_dicom_attributes_json(const CorDicom *dicom, char **ret_json, size_t *ret_size,
+                               CorError *err)
+{
+    return make_json(dicom, cor_dicom_priv_json_attributes, ret_json, ret_size, err);
 }
 
 char *cor_dicom_describe(const CorDicom *dicom, size_t lines_max)

@@ -79,6 +79,17 @@ typedef struct CorDicomLut {
 bool cor_dicom_priv_lut(const CorDicom *dicom, const CorDicomElement *descriptor,
                         const CorDicomElement *data, bool is_signed, CorDicomLut *ret_lut);
 
+/**
+ * Write a segmented palette (PS3.3 section C.7.9.2) out in full.
+ *
+ * @param lut     with the length that the descriptor states; becomes one over the entries
+ * @param data    the segments
+ * @param ret_entries  receives the 16-bit entries, to free()
+ */
+COR_MUSTCHECK bool cor_dicom_priv_expand_segments(const CorDicom *dicom,
+                                                  const CorDicomElement *data, CorDicomLut *lut,
+                                                  uint16_t **ret_entries, CorError *err);
+
 /** The table's value for a stored value; the first or last for what lies outside. */
 static inline unsigned cor_dicom_priv_lut_at(const CorDicomLut *lut, int64_t stored)
 {

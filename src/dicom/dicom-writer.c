@@ -54,19 +54,36 @@ static void put_head(CorDicomWriter *writer, uint32_t tag, uint16_t vr, uint32_t
     }
 }
 
-void cor_dicom_priv_write(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const void *value,
-                          size_t size)
+uint8_t *cor_dicom_priv_write_head(CorDicomWriter *writer, uint32_t tag, uint16_t vr, size_t size)
 {
     bool is_spaced = cor_dicom_priv_vr_is_text(vr) && vr != COR_DICOM_VR('U', 'I');
     size_t even = size + (size & 1);
 
     if (even > (cor_dicom_priv_vr_is_long(vr) ? 0xFFFFFFFEu : 0xFFFEu)) {
         writer->is_full = true;
-        return;
+        return NULL;
     }
     put_head(writer, tag, vr, (uint32_t) even);
-    put(writer, value, size);
-    put(writer, is_spaced ? " " : "\0", even - size);
+    if (writer->is_full || even > writer->room - writer->size) {
+        writer->is_full = true;
+        return NULL;
+    }
+    uint8_t *value = writer->data + writer->size;
+    writer->size += even;
+    if (even > size) {
+        value[size] = is_spaced ? ' ' : 0;
+    }
+    return value;
+}
+
+void cor_dicom_priv_write(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const void *value,
+                          size_t size)
+{
+    uint8_t *room = cor_dicom_priv_write_head(writer, tag, vr, size);
+
+    if (room && size > 0) {
+        memcpy(room, value, size);
+    }
 }
 
 void cor_dicom_priv_write_text(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const char *text)

@@ -24,6 +24,10 @@ typedef struct CorDicomWriter {
 void cor_dicom_priv_write(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const void *value,
                           size_t size);
 
+/** Write an element's head and leave the value to the caller: size bytes at the pointer that is
+ * returned, NULL if there is no room. */
+uint8_t *cor_dicom_priv_write_head(CorDicomWriter *writer, uint32_t tag, uint16_t vr, size_t size);
+
 /** Write text; NULL is an empty value. */
 void cor_dicom_priv_write_text(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const char *text);
 

@@ -114,6 +114,15 @@ COR_MUSTCHECK bool cor_dicom_index_json(const CorDicom *dicom, char **ret_json, 
                                         CorError *err);
 
 /**
+ * Make only the attributes member of that record, whatever UIDs the file lacks.
+ *
+ * @param ret_json  receives malloc()ed text to free(), NUL-terminated
+ * @param ret_size  receives its bytes without the NUL; may be NULL
+ */
+COR_MUSTCHECK bool cor_dicom_attributes_json(const CorDicom *dicom, char **ret_json,
+                                             size_t *ret_size, CorError *err);
+
+/**
  * List the elements for a log: tag, VR and length, one line each, never a value (invariant 7).
  *
  * @param lines_max  stop after so many lines

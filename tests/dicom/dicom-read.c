@@ -142,7 +142,14 @@ static json_t *read_index(const CorDicom *dicom)
     CorError err = {0};
 
     if (!cor_dicom_index_json(dicom, &text, &size, &err)) {
-        return json_pack("{s:o}", "error", error_json(&err));
+        json_t *json = json_pack("{s:o}", "error", error_json(&err));
+
+        if (cor_dicom_attributes_json(dicom, &text, &size, &err) &&
+            cor_json_parse(text, size, &index, &err)) {
+            json_object_set_new(json, "attributes", index);
+        }
+        free(text);
+        return json;
     }
     if (!cor_json_parse(text, size, &index, &err)) {
         index = json_pack("{s:o}", "broken", error_json(&err));
