@@ -5,6 +5,7 @@
  * so the job is known even when the body is damaged (invariant 3). */
 #include "deliver/consume-item.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "catalog/catalog.h"
 #include "job/result.h"
 #include "ledger/ledger.h"
+#include "program/log.h"
 
 #define OUTPUTS_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
@@ -328,9 +330,11 @@ bool cor_deliver_priv_item_finish(CorSqlTxn *txn, CorDeliverItem *item, int64_t 
 void cor_deliver_priv_item_tidy(const CorDeliverOptions *options, CorDeliverItem *item)
 {
     const char *key = json_string_value(item->outputs_object);
+    CorError err = {0};
 
-    if (key && (item->fate == COR_ITEM_FINISH || item->fate == COR_ITEM_OVER)) {
-        (void) cor_blob_remove(options->blobs, COR_BUCKET_JOBS, key, NULL);
+    if (key && (item->fate == COR_ITEM_FINISH || item->fate == COR_ITEM_OVER) &&
+        !cor_blob_remove(options->blobs, COR_BUCKET_JOBS, key, &err)) {
+        cor_log_debug("a list of outputs stays behind", COR_F("error", err.text));
     }
 }
 

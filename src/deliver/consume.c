@@ -350,10 +350,12 @@ static void settle(Batch *batch)
         note_success(consumer);
     }
     for (size_t i = 0; i < batch->len; i++) {
-        if (batch->items[i].fate == COR_ITEM_POSTPONED) {
-            /* If even that fails, the lease ends on its own. */
-            (void) cor_queue_release(consumer->options->results, batch->items[i].message,
-                                     consumer->back_off_ms, false, NULL);
+        CorError err = {0};
+
+        if (batch->items[i].fate == COR_ITEM_POSTPONED &&
+            !cor_queue_release(consumer->options->results, batch->items[i].message,
+                               consumer->back_off_ms, false, &err)) {
+            cor_log_debug("the lease of a result ends on its own", COR_F("error", err.text));
         }
     }
     acknowledge(batch);

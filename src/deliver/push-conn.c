@@ -14,6 +14,7 @@
  *   CATCHING -> CURRENT, WAITING   go_on(), after a page
  *   WAITING  -> CATCHING  cor_deliver_priv_conn_drained()
  *   CURRENT  -> CATCHING  cor_deliver_priv_conn_offer(), cor_deliver_priv_conn_wake()
+ *   CURRENT  -> WAITING   cor_deliver_priv_conn_offer(), a burst that the buffer cannot hold
  *   any      -> CLOSED    cor_deliver_priv_conn_close()
  *
  * next_seq makes "exactly once, in order" true: nothing goes out but the event of that number, and
@@ -34,12 +35,14 @@
 
 #include "base/array.h"
 #include "base/string.h"
+#include "base/time.h"
 #include "deliver/push-priv.h"
 #include "program/failpoint.h"
 #include "program/metrics.h"
 
 #define CONTROL_MAX 128
 #define SSE_SLACK 256
+#define SLOW_MS 1000
 
 #define BIT(state) (1u << (state))
 
@@ -54,7 +57,7 @@ static const uint32_t allowed_next[COR_PUSH_STATE_COUNT_] = {
     [COR_PUSH_OPENING] = BIT(COR_PUSH_CATCHING) | BIT(COR_PUSH_CLOSED),
     [COR_PUSH_CATCHING] = BIT(COR_PUSH_WAITING) | BIT(COR_PUSH_CURRENT) | BIT(COR_PUSH_CLOSED),
     [COR_PUSH_WAITING] = BIT(COR_PUSH_CATCHING) | BIT(COR_PUSH_CLOSED),
-    [COR_PUSH_CURRENT] = BIT(COR_PUSH_CATCHING) | BIT(COR_PUSH_CLOSED),
+    [COR_PUSH_CURRENT] = BIT(COR_PUSH_CATCHING) | BIT(COR_PUSH_WAITING) | BIT(COR_PUSH_CLOSED),
 };
 
 static CorMetric messages_pushed =
@@ -67,8 +70,10 @@ static CorMetric disconnected =
 /* The only place that assigns conn->state. */
 static void move(CorPushConn *conn, CorPushState next)
 {
-    assert(allowed_next[conn->state] & BIT(next));
-
+    if (!(allowed_next[conn->state] & BIT(next))) {
+        assert(!"a connection cannot go there");
+        return;
+    }
     conn->state = next;
 }
 
@@ -228,6 +233,9 @@ static bool send_event(CorPushConn *conn, CorDeliverFrame *frame)
     bool is_sent = false;
     int64_t seq = cor_deliver_priv_frame_seq(frame);
 
+    if (queued(conn) == 0) {
+        conn->busy_since_ms = cor_time_ms();
+    }
     COR_FAILPOINT(WHILE_PUSHING);
     is_sent = conn->door == COR_PUSH_SSE
                   ? send_sse(conn, "result", seq, cor_deliver_priv_frame_json(frame))
@@ -277,20 +285,63 @@ void cor_deliver_priv_conn_say(CorPushConn *conn, const char *json)
 
 /* ---- Live ---- */
 
+static bool has_room(const CorPushConn *conn, CorDeliverFrame *frame)
+{
+    size_t size = cor_bytes_size(cor_deliver_priv_frame_json(frame)) + SSE_SLACK;
+    size_t waiting = queued(conn);
+
+    return waiting == 0 || waiting + size <= conn->push->options.buffer_bytes;
+}
+
+static bool is_slow(const CorPushConn *conn)
+{
+    return cor_time_ms() - conn->busy_since_ms >= SLOW_MS;
+}
+
+/* A live event while the buffer is full. */
+static void overflow(CorPushConn *conn, CorDeliverFrame *frame)
+{
+    if (!is_slow(conn)) {
+        conn->has_overflowed = true;
+        move(conn, COR_PUSH_WAITING);
+        return;
+    }
+    (void) send_event(conn, frame); /* what does not fit closes it, with 1013 */
+}
+
+/* It still waits after such a burst, and there is more. */
+static void lose_patience(CorPushConn *conn)
+{
+    if (!conn->has_overflowed || !is_slow(conn)) {
+        return;
+    }
+    cor_metric_add(&push_failures, NULL, 1);
+    if (conn->door == COR_PUSH_SSE) {
+        cor_http_stream_abort(conn->stream);
+    } else {
+        cor_ws_close(conn->ws, 1013, "reads too slowly");
+    }
+}
+
 void cor_deliver_priv_conn_offer(CorPushConn *conn, CorDeliverFrame *frame)
 {
     int64_t seq = cor_deliver_priv_frame_seq(frame);
 
     conn->newest_seq = COR_MAX(conn->newest_seq, seq);
+    if (conn->state == COR_PUSH_WAITING) {
+        lose_patience(conn);
+    }
     if (conn->state != COR_PUSH_CURRENT || seq < conn->next_seq) {
         return;
     }
     if (seq > conn->next_seq) {
         move(conn, COR_PUSH_CATCHING);
         ask(conn);
-        return;
+    } else if (has_room(conn, frame)) {
+        (void) send_event(conn, frame);
+    } else {
+        overflow(conn, frame);
     }
-    (void) send_event(conn, frame);
 }
 
 void cor_deliver_priv_conn_wake(CorPushConn *conn)
@@ -348,13 +399,11 @@ static PageEnd send_page(CorPushConn *conn, const CorPushPage *page)
     }
     for (size_t i = 0; i < page->len; i++) {
         CorDeliverFrame *frame = page->frames[i];
-        size_t size = cor_bytes_size(cor_deliver_priv_frame_json(frame)) + SSE_SLACK;
-        size_t waiting = queued(conn);
 
         if (cor_deliver_priv_frame_seq(frame) != conn->next_seq) {
             continue;
         }
-        if (waiting > 0 && waiting + size > conn->push->options.buffer_bytes) {
+        if (!has_room(conn, frame)) {
             return PAGE_BLOCKED;
         }
         if (!send_event(conn, frame)) {
@@ -394,6 +443,7 @@ void cor_deliver_priv_conn_page(CorPushPage *page)
 void cor_deliver_priv_conn_drained(CorPushConn *conn)
 {
     if (conn->state == COR_PUSH_WAITING) {
+        conn->has_overflowed = false;
         move(conn, COR_PUSH_CATCHING);
         ask(conn);
     }
