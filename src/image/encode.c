@@ -3,8 +3,9 @@
  * target and the library object, and one that calls the library between them; nothing that the
  * compiler may keep in a register is changed in between.
  *
- * PNG: the filters are left to "none" and "up" and compression to level 3: noise does not compress,
- * and files are made while somebody waits.
+ * PNG: the filter is always "sub" and the compression level 2.  On a CT slice that takes two thirds
+ * of the time of level 3 and gives a file a tenth larger; the usual level 6 is slower still, and
+ * somebody waits.
  */
 #include "image/encode.h"
 
@@ -15,7 +16,7 @@
 #include <jpeglib.h>
 #include <png.h>
 
-#define PNG_LEVEL 3
+#define PNG_LEVEL 2
 #define JPEG_BUFFER_BYTES 16384
 
 static bool check(const CorPlane *plane, CorError *err)
@@ -57,7 +58,7 @@ static void png_write_plane(png_structp png, png_infop info, const CorPlane *pla
                  plane->type == COR_PIXEL_U8 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_set_compression_level(png, PNG_LEVEL);
-    png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE | PNG_FILTER_UP);
+    png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
     png_write_info(png, info);
     for (size_t y = 0; y < plane->height_px; y++) {
         png_write_row(png, cor_plane_row(plane, y));

@@ -98,29 +98,31 @@ void cor_kernel_bits_unpack_row(const CorBits *bits, size_t y, uint8_t *bytes)
     }
 }
 
+/* One word of a row: a constant length where there is one makes it a vector loop. */
+static inline uint64_t pack_above(const uint8_t *values, size_t len, uint8_t threshold)
+{
+    uint8_t above[64];
+
+    for (size_t i = 0; i < len; i++) {
+        above[i] = values[i] > threshold;
+    }
+    return len == WORD_BITS ? pack64(above) : pack_tail(above, len);
+}
+
 void cor_kernel_bits_from_u8_above(const uint8_t *plane, uint8_t threshold, CorBits *bits)
 {
-    size_t width = bits->width_px;
+    size_t full = bits->width_px / WORD_BITS;
+    size_t tail = bits->width_px % WORD_BITS;
 
     for (size_t y = 0; y < bits->height_px; y++) {
-        const uint8_t *values = plane + y * width;
+        const uint8_t *values = plane + y * bits->width_px;
         uint64_t *row = bits->words + y * bits->stride_words;
-        uint8_t above[64];
 
-        for (size_t x = 0; x < width; x += WORD_BITS) {
-            size_t len = width - x < WORD_BITS ? width - x : WORD_BITS;
-
-            if (len == WORD_BITS) {
-                for (size_t i = 0; i < WORD_BITS; i++) {
-                    above[i] = values[x + i] > threshold;
-                }
-                row[x / WORD_BITS] = pack64(above);
-                continue;
-            }
-            for (size_t i = 0; i < len; i++) {
-                above[i] = values[x + i] > threshold;
-            }
-            row[x / WORD_BITS] = pack_tail(above, len);
+        for (size_t i = 0; i < full; i++) {
+            row[i] = pack_above(values + WORD_BITS * i, WORD_BITS, threshold);
+        }
+        if (tail > 0) {
+            row[full] = pack_above(values + WORD_BITS * full, tail, threshold);
         }
     }
 }

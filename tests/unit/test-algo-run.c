@@ -168,32 +168,31 @@ static void naive_processing_1(const CorProcessing1 *params, const double *value
 
 /* n times dilated, then n times eroded, or the other way round. */
 static void naive_repeat(uint8_t *mask, long width, long height, long radius, int n,
-                         bool dilate_first, uint8_t *spare)
+                         bool dilate_first)
 {
+    size_t size = (size_t) (width * height);
+    uint8_t *spare = cor_new_array(uint8_t, size);
+
     for (int i = 0; i < 2 * n; i++) {
         naive_morphology(mask, width, height, radius, true, (i < n) == dilate_first, false, spare);
-        memcpy(mask, spare, (size_t) (width * height));
+        memcpy(mask, spare, size);
     }
+    free(spare);
 }
 
 static void naive_processing_6(const CorProcessing6 *params, const double *values, long width,
                                long height, uint8_t *mask)
 {
-    size_t size = (size_t) (width * height);
-    uint8_t *spare = cor_new_array(uint8_t, size);
-
     for (long i = 0; i < width * height; i++) {
         mask[i] = naive_median(values, width, height, (long) params->median_size_px, i % width,
                                i / width) > params->threshold_hu;
     }
-    naive_repeat(mask, width, height, params->closing_radius_px, params->closing_iterations, true,
-                 spare);
+    naive_repeat(mask, width, height, params->closing_radius_px, params->closing_iterations, true);
     naive_fill(mask, width, height, true, 0);
-    naive_repeat(mask, width, height, 1, params->cross_opening_iterations, false, spare);
-    naive_repeat(mask, width, height, 1, params->cross_closing_iterations, true, spare);
+    naive_repeat(mask, width, height, 1, params->cross_opening_iterations, false);
+    naive_repeat(mask, width, height, 1, params->cross_closing_iterations, true);
     naive_fill(mask, width, height, true, 0);
     naive_choose(mask, width, height, &params->choice);
-    free(spare);
 }
 
 /* Soft blobs in noise, in the range in which thresholds lie; halves if they may not be integers. */

@@ -75,6 +75,17 @@ static unsigned percent_of(long i)
     return percents[(size_t) i % COR_ARRAY_LEN(percents)];
 }
 
+/* Compare the label of a run with that of its pixels, and forget those. */
+static void take_run(Mask *mask, size_t y, size_t i)
+{
+    const CorRun *run = &mask->runs.runs[i];
+
+    for (size_t x = run->begin_px; x < run->end_px; x++) {
+        assert_int_equal(mask->runs.labels[i], mask->labels[y * (size_t) mask->width + x]);
+        mask->labels[y * (size_t) mask->width + x] = 0;
+    }
+}
+
 static void labels_are_those_of_a_flood_fill_in_raster_order(void **state)
 {
     uint64_t seed = 5;
@@ -93,12 +104,7 @@ static void labels_are_those_of_a_flood_fill_in_raster_order(void **state)
         assert_int_equal(count, naive_label(mask.bytes, mask.width, mask.height, 1, mask.labels));
         for (size_t y = 0; y < (size_t) mask.height; y++) {
             for (size_t i = mask.runs.rows[y]; i < mask.runs.rows[y + 1]; i++) {
-                const CorRun *run = &mask.runs.runs[i];
-
-                for (size_t x = run->begin_px; x < run->end_px; x++) {
-                    assert_int_equal(mask.runs.labels[i], mask.labels[y * (size_t) mask.width + x]);
-                    mask.labels[y * (size_t) mask.width + x] = 0;
-                }
+                take_run(&mask, y, i);
             }
         }
         for (long i = 0; i < mask.width * mask.height; i++) {
