@@ -118,7 +118,7 @@ typedef enum CorPacsScope {
  *
  *   study_id   leading parts of keys in bucket "pacs" ("a/b" is of "a/b/c.dcm", never of "a/bc")
  *   series_id  the parts that follow the study's; below a Study UID those that follow the study's
- *              common folder, or the leading parts of the whole key.  NULL: any series of the study
+ *              common folder or a folder above it.  NULL: any series of the study
  *   image_id   the parts that follow; below a Series UID the last part or parts of the key
  *
  * Where both a key and a UID match, the key wins.  Derived objects are found by UID: a study means

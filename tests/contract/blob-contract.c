@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -25,6 +26,8 @@ enum { OBJECT_SIZE = 787248 }; /* a derived 512 x 512 colour image */
 
 static char uri[256];
 static char root[64]; /* the first part of all keys */
+static char folder[] = "/tmp/corsia-contract-XXXXXX";
+static bool has_folder; /* the store is in our own folder */
 
 /* --- Helpers. --- */
 
@@ -96,13 +99,29 @@ static void remove_all(CorBlobStore *store, const char *bucket)
     }
 }
 
+static int delete_one(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void) info;
+    (void) kind;
+    (void) where;
+    return remove(path);
+}
+
 static int open_store(void **state)
 {
     char uuid[COR_UUID_SIZE];
     const char *given = getenv("COR_TEST_BLOB_URI");
     CorError err = {0};
 
-    (void) snprintf(uri, sizeof(uri), "%s", given ? given : "file:./contract-objects");
+    if (given && strcmp(given, "file:") != 0) {
+        (void) snprintf(uri, sizeof(uri), "%s", given);
+    } else {
+        if (!mkdtemp(folder)) {
+            return -1;
+        }
+        has_folder = true;
+        (void) snprintf(uri, sizeof(uri), "file:%s", folder);
+    }
     if (!cor_uuid4(uuid, &err) || !cor_blob_open(uri, (CorBlobStore **) state, &err)) {
         print_error("%s\n", err.text);
         return -1;
@@ -118,7 +137,7 @@ static int close_store(void **state)
     remove_all(store, "output");
     remove_all(store, "pacs");
     cor_blob_close(store);
-    return 0;
+    return has_folder ? nftw(folder, delete_one, 16, FTW_DEPTH | FTW_PHYS) : 0;
 }
 
 static int clean(void **state)

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What arrives and what goes.
+ *
+ * Everything that a row of study, series or total says about others is kept along with each change,
+ * so that nobody has to count; and each change gets its number in the feed first, so that the
+ * instance can carry it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/json.h"
+#include "catalog/catalog-priv.h"
+#include "catalog/catalog.h"
+
+/* Append to the feed; the number is cor_sql_last_rowid(). */
+static bool add_change(CorSqlTxn *txn, CorCatalogChange kind, int64_t at_unix_ms,
+                       const char *const texts[5], CorError *err)
+{
+    static const char sql[] = "INSERT INTO change(kind, at, study_uid, series_uid, sop_uid, bucket,"
+                              " key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+
+    cor_sql_bind_int(stmt, 1, kind);
+    cor_sql_bind_int(stmt, 2, at_unix_ms);
+    for (int i = 0; i < 5; i++) {
+        cor_sql_bind_text(stmt, 3 + i, texts[i]);
+    }
+    return cor_sql_run(stmt, err);
+}
+
+/* Which attribute fills which parameter. */
+typedef struct Column {
+    int parameter;
+    const char *tag;
+} Column;
+
+static void bind_attributes(CorSqlStmt *stmt, const json_t *attributes, const Column *columns,
+                            size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const char *text = cor_catalog_priv_attribute(attributes, columns[i].tag);
+        size_t size = text ? cor_catalog_priv_text_size(text, COR_CATALOG_TEXT_MAX) : 0;
+        cor_sql_bind_text_size(stmt, columns[i].parameter, text, size);
+    }
+}
+
+/* Bind a Person Name and its folded form as parameters n and n + 1; the buffers must outlive the
+ * run. */
+static void bind_name(CorSqlStmt *stmt, int parameter, const json_t *attributes, const char *tag,
+                      char texts[2][COR_CATALOG_TEXT_MAX + 1])
+{
+    cor_catalog_priv_person_name(attributes, tag, texts[0]);
+    cor_catalog_priv_fold_name(texts[0], texts[1]);
+    cor_sql_bind_text(stmt, parameter, texts[0][0] ? texts[0] : NULL);
+    cor_sql_bind_text(stmt, parameter + 1, texts[0][0] ? texts[1] : NULL);
+}
+
+/* Run a static statement with one parameter. */
+static bool run_with(CorSqlTxn *txn, const char *sql, int64_t value, CorError *err)
+{
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+
+    cor_sql_bind_int(stmt, 1, value);
+    return cor_sql_run(stmt, err);
+}
+
+static const char total_studies[] = "UPDATE total SET studies = studies + ?1";
+static const char total_series[] = "UPDATE total SET series = series + ?1";
+static const char total_instances[] = "UPDATE total SET instances = instances + ?1";
+static const char total_bytes[] = "UPDATE total SET bytes = bytes + ?1";
+
+static bool need_study(CorSqlTxn *txn, const CorCatalogRecord *record, int64_t *ret_study,
+                       CorError *err)
+{
+    static const char find[] = "SELECT id FROM study WHERE study_uid = ?1";
+    static const char insert[] =
+        "INSERT INTO study(study_uid, list_id, patient_name, patient_name_search, referring_name,"
+        " referring_name_search, patient_id, issuer_of_patient_id, patient_birth_date, patient_sex,"
+        " study_date, study_time, accession_number, study_id, study_description)"
+        " VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    static const Column columns[] = {{6, "00100020"},  {7, "00100021"},  {8, "00100030"},
+                                     {9, "00100040"},  {10, "00080020"}, {11, "00080030"},
+                                     {12, "00080050"}, {13, "00200010"}, {14, "00081030"}};
+    char patient[2][COR_CATALOG_TEXT_MAX + 1];
+    char referring[2][COR_CATALOG_TEXT_MAX + 1];
+    CorSqlStmt *stmt = cor_sql_stmt(txn, find);
+
+    cor_sql_bind_text(stmt, 1, record->study_instance_uid);
+    if (!cor_catalog_priv_number(stmt, ret_study, err)) {
+        return false;
+    }
+    if (*ret_study != 0) {
+        return true;
+    }
+    stmt = cor_sql_stmt(txn, insert);
+    cor_sql_bind_text(stmt, 1, record->study_instance_uid);
+    bind_name(stmt, 2, record->attributes, "00100010", patient);
+    bind_name(stmt, 4, record->attributes, "00080090", referring);
+    bind_attributes(stmt, record->attributes, columns, COR_ARRAY_LEN(columns));
+    if (!cor_sql_run(stmt, err)) {
+        return false;
+    }
+    *ret_study = cor_sql_last_rowid(txn);
+    return run_with(txn, total_studies, 1, err);
+}
+
+static bool need_series(CorSqlTxn *txn, const CorCatalogRecord *record, int64_t study,
+                        int64_t *ret_series, CorError *err)
+{
+    static const char find[] = "SELECT id FROM series WHERE series_uid = ?1";
+    static const char insert[] =
+        "INSERT INTO series(series_uid, study, modality, series_number, series_description,"
+        " series_date, series_time, body_part_examined, laterality, protocol_name,"
+        " performed_start_date, performed_start_time, frame_of_reference_uid)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    static const char note[] = "UPDATE study SET series_count = series_count + 1 WHERE id = ?1";
+    static const Column columns[] = {{5, "0008103E"},  {6, "00080021"},  {7, "00080031"},
+                                     {8, "00180015"},  {9, "00200060"},  {10, "00181030"},
+                                     {11, "00400244"}, {12, "00400245"}, {13, "00200052"}};
+    int64_t number = 0;
+    CorSqlStmt *stmt = cor_sql_stmt(txn, find);
+
+    cor_sql_bind_text(stmt, 1, record->series_instance_uid);
+    if (!cor_catalog_priv_number(stmt, ret_series, err)) {
+        return false;
+    }
+    if (*ret_series != 0) {
+        return true;
+    }
+    stmt = cor_sql_stmt(txn, insert);
+    cor_sql_bind_text(stmt, 1, record->series_instance_uid);
+    cor_sql_bind_int(stmt, 2, study);
+    cor_sql_bind_text(stmt, 3, record->modality);
+    if (cor_catalog_priv_attribute_int(record->attributes, "00200011", &number)) {
+        cor_sql_bind_int(stmt, 4, number);
+    }
+    bind_attributes(stmt, record->attributes, columns, COR_ARRAY_LEN(columns));
+    if (!cor_sql_run(stmt, err)) {
+        return false;
+    }
+    *ret_series = cor_sql_last_rowid(txn);
+    return run_with(txn, note, study, err) && run_with(txn, total_series, 1, err) &&
+           cor_catalog_priv_update_modalities(txn, study, err);
+}
+
+static void bind_instance(CorSqlStmt *stmt, const CorCatalogEntry *entry,
+                          const CorCatalogRecord *record)
+{
+    static const Column columns[] = {{17, "00200052"}};
+    const char *slash = strrchr(entry->key, '/');
+    int64_t bits = 0;
+
+    cor_sql_bind_text(stmt, 1, record->sop_instance_uid);
+    cor_sql_bind_text(stmt, 2, record->sop_class_uid);
+    cor_sql_bind_text(stmt, 3, record->transfer_syntax_uid);
+    cor_sql_bind_text(stmt, 4, entry->bucket);
+    cor_sql_bind_text(stmt, 5, entry->key);
+    cor_sql_bind_text(stmt, 6, slash ? slash + 1 : entry->key);
+    cor_sql_bind_int(stmt, 7, (int64_t) entry->size);
+    cor_sql_bind_text(stmt, 8, entry->sha256);
+    cor_sql_bind_int(stmt, 9, entry->created_unix_ms);
+    cor_sql_bind_int(stmt, 10, entry->is_derived);
+    cor_sql_bind_text(stmt, 11, entry->algo_id);
+    cor_sql_bind_text(stmt, 12, entry->job_id);
+    cor_sql_bind_text(stmt, 13, record->modality);
+    cor_sql_bind_int(stmt, 14, record->rows);
+    cor_sql_bind_int(stmt, 15, record->columns);
+    cor_sql_bind_int(stmt, 16, record->frames);
+    bind_attributes(stmt, record->attributes, columns, COR_ARRAY_LEN(columns));
+    cor_sql_bind_int(stmt, 18, record->has_pixels);
+    if (cor_catalog_priv_attribute_int(record->attributes, "00280100", &bits)) {
+        cor_sql_bind_int(stmt, 19, bits);
+    }
+    if (record->has_instance_number) {
+        cor_sql_bind_int(stmt, 20, record->instance_number);
+    }
+    if (record->has_slice_position) {
+        cor_sql_bind_real(stmt, 21, record->slice_position_mm);
+    }
+}
+
+static bool write_attributes(CorSqlTxn *txn, int64_t instance, const CorCatalogRecord *record,
+                             CorError *err)
+{
+    static const char sql[] = "INSERT OR REPLACE INTO attributes(instance, body) VALUES (?1, ?2)";
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+    char *body = cor_json_text(record->attributes);
+
+    if (!body) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for attributes");
+    }
+    cor_sql_bind_int(stmt, 1, instance);
+    cor_sql_bind_text(stmt, 2, body);
+    bool ok = cor_sql_run(stmt, err);
+    cor_sql_bind_null(stmt, 2); /* the text was borrowed */
+    free(body);
+    return ok;
+}
+
+static bool insert_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
+                            const CorCatalogRecord *record, int64_t change_seq, CorError *err)
+{
+    static const char sql[] =
+        "INSERT INTO instance(sop_uid, sop_class_uid, transfer_syntax_uid, bucket, key, file_name,"
+        " size, sha256, created, is_derived, algo_id, job_id, modality, image_rows, image_columns,"
+        " frames, frame_of_reference_uid, has_pixels, bits_allocated, instance_number,"
+        " slice_position, change_seq, study, series)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
+        " ?19, ?20, ?21, ?22, ?23, ?24)";
+    static const char note_study[] =
+        "UPDATE study SET instance_count = instance_count + 1 WHERE id = ?1";
+    static const char note_series[] =
+        "UPDATE series SET instance_count = instance_count + 1 WHERE id = ?1";
+    int64_t study = 0;
+    int64_t series = 0;
+
+    if (!need_study(txn, record, &study, err) || !need_series(txn, record, study, &series, err)) {
+        return false;
+    }
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+    bind_instance(stmt, entry, record);
+    cor_sql_bind_int(stmt, 22, change_seq);
+    cor_sql_bind_int(stmt, 23, study);
+    cor_sql_bind_int(stmt, 24, series);
+    if (!cor_sql_run(stmt, err) || !write_attributes(txn, cor_sql_last_rowid(txn), record, err)) {
+        return false;
+    }
+    if (strcmp(entry->bucket, COR_CATALOG_PACS) == 0 &&
+        !cor_catalog_priv_narrow_folder(txn, study, entry->key, err)) {
+        return false;
+    }
+    return run_with(txn, note_study, study, err) && run_with(txn, note_series, series, err) &&
+           run_with(txn, total_instances, 1, err) &&
+           run_with(txn, total_bytes, (int64_t) entry->size, err);
+}
+
+static bool replace_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
+                             const CorCatalogRecord *record, const CorCatalogVerdict *verdict,
+                             CorError *err)
+{
+    static const char sql[] =
+        "UPDATE instance SET sop_class_uid = ?2, transfer_syntax_uid = ?3, bucket = ?4, key = ?5,"
+        " file_name = ?6, size = ?7, sha256 = ?8, created = ?9, is_derived = ?10, algo_id = ?11,"
+        " job_id = ?12, modality = ?13, image_rows = ?14, image_columns = ?15, frames = ?16,"
+        " frame_of_reference_uid = ?17, has_pixels = ?18, bits_allocated = ?19,"
+        " instance_number = ?20, slice_position = ?21, change_seq = ?22 WHERE sop_uid = ?1";
+    int64_t change_seq = cor_sql_last_rowid(txn);
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+
+    bind_instance(stmt, entry, record);
+    cor_sql_bind_int(stmt, 22, change_seq);
+    return cor_sql_run(stmt, err) && write_attributes(txn, verdict->row.id, record, err) &&
+           run_with(txn, total_bytes, (int64_t) entry->size - (int64_t) verdict->existing->size,
+                    err);
+}
+
+bool cor_catalog_add(CorSqlTxn *txn, const CorCatalogEntry *entry, CorCatalogOutcome *ret_outcome,
+                     CorCatalogInstance **ret_existing, CorError *err)
+{
+    COR_CLEANUP(cor_catalog_priv_verdict_done) CorCatalogVerdict verdict = {0};
+    CorCatalogRecord record;
+
+    if (!cor_catalog_priv_record(entry->index, &record, err) ||
+        !cor_catalog_priv_judge(txn, entry, &record, &verdict, err)) {
+        return false;
+    }
+    const char *const texts[] = {record.study_instance_uid, record.series_instance_uid,
+                                 record.sop_instance_uid, entry->bucket, entry->key};
+    switch (verdict.outcome) {
+    case COR_CATALOG_DUPLICATE:
+        break;
+    case COR_CATALOG_ADDED:
+        if (!add_change(txn, COR_CHANGE_ADDED, entry->created_unix_ms, texts, err) ||
+            !insert_instance(txn, entry, &record, cor_sql_last_rowid(txn), err)) {
+            return false;
+        }
+        break;
+    case COR_CATALOG_REPLACED:
+        if (!add_change(txn, COR_CHANGE_REPLACED, entry->created_unix_ms, texts, err) ||
+            !replace_instance(txn, entry, &record, &verdict, err)) {
+            return false;
+        }
+        break;
+    }
+    *ret_outcome = verdict.outcome;
+    if (ret_existing) {
+        *ret_existing =
+            verdict.outcome == COR_CATALOG_DUPLICATE ? COR_TAKE(verdict.existing) : NULL;
+    }
+    return true;
+}
+
+/* --- Going. --- */
+
+/* Take away the series, and the study, that the last instance left. */
+static bool drop_empty(CorSqlTxn *txn, const CorCatalogRow *row, CorError *err)
+{
+    static const char drop_series[] = "DELETE FROM series WHERE id = ?1 AND instance_count = 0";
+    static const char drop_study[] = "DELETE FROM study WHERE id = ?1 AND instance_count = 0";
+    static const char note_study[] =
+        "UPDATE study SET series_count = series_count - 1 WHERE id = ?1";
+
+    if (!run_with(txn, drop_series, row->series, err)) {
+        return false;
+    }
+    if (cor_sql_changes(txn) > 0 &&
+        (!run_with(txn, total_series, -1, err) || !run_with(txn, note_study, row->study, err) ||
+         !cor_catalog_priv_update_modalities(txn, row->study, err))) {
+        return false;
+    }
+    if (!run_with(txn, drop_study, row->study, err)) {
+        return false;
+    }
+    return cor_sql_changes(txn) == 0 || run_with(txn, total_studies, -1, err);
+}
+
+bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid, int64_t now_unix_ms,
+                        CorCatalogInstance **ret_removed, CorError *err)
+{
+    static const char drop_attributes[] = "DELETE FROM attributes WHERE instance = ?1";
+    static const char drop_instance[] = "DELETE FROM instance WHERE id = ?1";
+    static const char note_study[] =
+        "UPDATE study SET instance_count = instance_count - 1 WHERE id = ?1";
+    static const char note_series[] =
+        "UPDATE series SET instance_count = instance_count - 1 WHERE id = ?1";
+    COR_CLEANUP(cor_catalog_instance_freep) CorCatalogInstance *gone = NULL;
+    CorCatalogRow row = {0};
+
+    if (!cor_catalog_priv_find(txn, sop_instance_uid, &row, &gone, err)) {
+        return false;
+    }
+    if (gone) {
+        const char *const texts[] = {gone->study_instance_uid, gone->series_instance_uid,
+                                     gone->sop_instance_uid, gone->bucket, gone->key};
+        bool is_pacs = strcmp(gone->bucket, COR_CATALOG_PACS) == 0;
+
+        if (!add_change(txn, COR_CHANGE_REMOVED, now_unix_ms, texts, err) ||
+            !run_with(txn, drop_attributes, row.id, err) ||
+            !run_with(txn, drop_instance, row.id, err) ||
+            !run_with(txn, note_study, row.study, err) ||
+            !run_with(txn, note_series, row.series, err) ||
+            !run_with(txn, total_instances, -1, err) ||
+            !run_with(txn, total_bytes, -(int64_t) gone->size, err) ||
+            (is_pacs && !cor_catalog_priv_update_folder(txn, row.study, err)) ||
+            !drop_empty(txn, &row, err)) {
+            return false;
+        }
+    }
+    if (ret_removed) {
+        *ret_removed = COR_TAKE(gone);
+    }
+    return true;
+}
+
+bool cor_catalog_clear(CorSqlTxn *txn, int64_t now_unix_ms, CorError *err)
+{
+    static const char script[] = "DELETE FROM attributes; DELETE FROM instance; DELETE FROM series;"
+                                 " DELETE FROM study; UPDATE total SET studies = 0, series = 0,"
+                                 " instances = 0, bytes = 0;";
+    const char *const texts[5] = {0};
+
+    return cor_sql_exec(txn, script, err) &&
+           add_change(txn, COR_CHANGE_CLEARED, now_unix_ms, texts, err);
+}

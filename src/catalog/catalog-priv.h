@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this room share: rows of instances, and the record of the DICOM room. */
+#pragma once
+
+#include "catalog/catalog.h"
+
+/* How cor_catalog_priv_read() wants an instance to be selected. */
+#define COR_CATALOG_COLUMNS                                                                    \
+    "i.id, i.study, i.series, t.study_uid, s.series_uid, i.sop_uid, i.sop_class_uid,"          \
+    " i.transfer_syntax_uid, i.frame_of_reference_uid, i.modality, i.bucket, i.sha256, i.key," \
+    " i.size, i.created, i.change_seq, i.instance_number, i.slice_position, i.image_rows,"     \
+    " i.image_columns, i.frames, i.has_pixels, i.is_derived"
+#define COR_CATALOG_FROM \
+    " FROM instance i JOIN series s ON s.id = i.series JOIN study t ON t.id = i.study"
+
+/* Numbers of the rows behind an instance. */
+typedef struct CorCatalogRow {
+    int64_t id;
+    int64_t study;
+    int64_t series;
+} CorCatalogRow;
+
+/* The bucket whose keys name studies and series. */
+#define COR_CATALOG_PACS "pacs"
+
+/* Kinds in table change. */
+typedef enum CorCatalogChange {
+    COR_CHANGE_ADDED = 1,
+    COR_CHANGE_REPLACED,
+    COR_CHANGE_REMOVED,
+    COR_CHANGE_CLEARED,
+} CorCatalogChange;
+
+/* Copy the current row into an instance to free(); ret_row may be NULL. */
+COR_MUSTCHECK bool cor_catalog_priv_read(CorSqlStmt *stmt, CorCatalogRow *ret_row,
+                                         CorCatalogInstance **ret_instance, CorError *err);
+
+/* Read the only row of a statement, or NULL if it has none. */
+COR_MUSTCHECK bool cor_catalog_priv_read_one(CorSqlStmt *stmt, CorCatalogRow *ret_row,
+                                             CorCatalogInstance **ret_instance, CorError *err);
+
+/* Read all rows of a statement; with more than max, the rest is dropped and has_more set. */
+COR_MUSTCHECK bool cor_catalog_priv_read_all(CorSqlStmt *stmt, size_t max,
+                                             CorCatalogInstances **ret_instances, CorError *err);
+
+/* Find by UID or by key, with the numbers of the rows; NULL if there is none. */
+COR_MUSTCHECK bool cor_catalog_priv_find(CorSqlTxn *txn, const char *sop_instance_uid,
+                                         CorCatalogRow *ret_row, CorCatalogInstance **ret_instance,
+                                         CorError *err);
+COR_MUSTCHECK bool cor_catalog_priv_find_key(CorSqlTxn *txn, const char *bucket, const char *key,
+                                             CorCatalogRow *ret_row,
+                                             CorCatalogInstance **ret_instance, CorError *err);
+
+/* Run a statement of at most one row and take the integer in its first column; 0 if there is none.
+ */
+COR_MUSTCHECK bool cor_catalog_priv_number(CorSqlStmt *stmt, int64_t *ret_number, CorError *err);
+
+/* Shorten the folder of a study to what it shares with a key that is new in it. */
+COR_MUSTCHECK bool cor_catalog_priv_narrow_folder(CorSqlTxn *txn, int64_t study, const char *key,
+                                                  CorError *err);
+
+/* Bring folder, list_id and modalities of a study in line with its instances and series. */
+COR_MUSTCHECK bool cor_catalog_priv_update_folder(CorSqlTxn *txn, int64_t study, CorError *err);
+COR_MUSTCHECK bool cor_catalog_priv_update_modalities(CorSqlTxn *txn, int64_t study, CorError *err);
+
+/* --- The record of the DICOM room. --- */
+
+/* Longest text of an attribute that a column keeps, in bytes; longer ones are cut. */
+#define COR_CATALOG_TEXT_MAX ((size_t) 1024)
+
+/* What the catalogue takes out of a record; texts are borrowed from it. */
+typedef struct CorCatalogRecord {
+    const char *sop_instance_uid;
+    const char *sop_class_uid;
+    const char *study_instance_uid;
+    const char *series_instance_uid;
+    const char *transfer_syntax_uid;
+    const char *modality; /* NULL if there is none */
+    const json_t *attributes;
+    int64_t instance_number;
+    double slice_position_mm;
+    int rows;
+    int columns;
+    int frames;
+    bool has_instance_number;
+    bool has_slice_position;
+    bool has_pixels;
+} CorCatalogRecord;
+
+/* Read a record; INVALID says which member is missing or illegal. */
+COR_MUSTCHECK bool cor_catalog_priv_record(const json_t *index, CorCatalogRecord *ret_record,
+                                           CorError *err);
+
+/* The first value of a text attribute, NULL if there is none.  Borrowed. */
+const char *cor_catalog_priv_attribute(const json_t *attributes, const char *tag);
+
+/* The first value of an integer attribute (a JSON number, or text as some writers have it). */
+bool cor_catalog_priv_attribute_int(const json_t *attributes, const char *tag, int64_t *ret_value);
+
+/* The component groups of a Person Name, joined by "="; "" if there is none. */
+void cor_catalog_priv_person_name(const json_t *attributes, const char *tag,
+                                  char name[COR_CATALOG_TEXT_MAX + 1]);
+
+/* The form in which names are searched: lower case, one space for carets and runs of spaces. */
+void cor_catalog_priv_fold_name(const char *name, char folded[COR_CATALOG_TEXT_MAX + 1]);
+
+/* Length of text, at most max bytes, cut between characters. */
+size_t cor_catalog_priv_text_size(const char *text, size_t max);
+
+/* --- The rules. --- */
+
+/* What is there already and what becomes of an entry. */
+typedef struct CorCatalogVerdict {
+    CorCatalogOutcome outcome;
+    CorCatalogInstance *existing; /* of a duplicate or a replaced one, else NULL */
+    CorCatalogRow row;            /* of existing */
+} CorCatalogVerdict;
+
+void cor_catalog_priv_verdict_done(CorCatalogVerdict *verdict);
+
+/* Apply the rules of catalog.h to an entry; the verdict is to be done with in any case. */
+COR_MUSTCHECK bool cor_catalog_priv_judge(CorSqlTxn *txn, const CorCatalogEntry *entry,
+                                          const CorCatalogRecord *record,
+                                          CorCatalogVerdict *verdict, CorError *err);
