@@ -34,8 +34,9 @@
 
 enum {
     PROGRESS_MS = 50,
-    IDLE_TRIM_MS = 300,      /* free memory goes back after so much silence */
-    CANCEL_READ_MS = 1000,   /* for the rest of a frame that has begun to arrive */
+    KEEP_BYTES = 32 * 1024 * 1024, /* buffers up to this size are kept between requests */
+    IDLE_TRIM_MS = 300,            /* free memory goes back after so much silence */
+    CANCEL_READ_MS = 1000,         /* for the rest of a frame that has begun to arrive */
     SEND_MS = 60 * 60 * 1000 /* the other side may be slow to store; its end wakes us anyway */
 };
 
@@ -319,12 +320,12 @@ static bool greet(CorHostContext *context, const json_t *hello, CorError *err)
         .nofile_max = (uint64_t) COR_MAX(cor_json_integer(hello, "nofile_max", 0), 0),
     };
 
+    context->id = cor_json_integer(hello, "id", -1);
     if (strcmp(cor_json_string(hello, "op", ""), "hello") != 0 ||
         cor_json_integer(hello, "protocol", -1) != COR_HOST_PROTOCOL) {
         return cor_fail(err, COR_ERR_INVALID, "no hello of version %d of the protocol",
                         COR_HOST_PROTOCOL);
     }
-    context->id = cor_json_integer(hello, "id", -1);
     if (service->init && !service->init(err)) {
         return false;
     }
@@ -421,6 +422,9 @@ static bool clean_up(void)
     (void) signal(SIGXFSZ, SIG_IGN); /* too large a file is an error, not a death */
     (void) signal(SIGPIPE, SIG_IGN);
     (void) mallopt(M_ARENA_MAX, 1);
+    (void) mallopt(M_MMAP_THRESHOLD,
+                   KEEP_BYTES); /* pictures are not paged in anew for each slice */
+    (void) mallopt(M_TRIM_THRESHOLD, 2 * KEEP_BYTES);
     prefer_for_oom();
     return true;
 }
