@@ -43,6 +43,7 @@ bool cor_shutdown_wait(int64_t deadline_ms)
     asked_signals(&set);
     while (!atomic_load(&is_asked)) {
         int64_t left_ms = COR_MAX(deadline_ms - cor_time_ms(), (int64_t) 0);
+        left_ms = COR_MIN(left_ms, (int64_t) 3600 * 1000); /* INT64_MAX is no timespec */
         struct timespec left = {
             .tv_sec = (time_t) (left_ms / 1000),
             .tv_nsec = (long) (left_ms % 1000) * 1000000,
