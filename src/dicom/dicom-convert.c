@@ -58,14 +58,15 @@ bool cor_dicom_priv_frame_new(const CorDicomImage *image, size_t width_px, CorPi
 static void settle_bits(uint8_t *data, size_t count, unsigned bytes, unsigned up, unsigned down,
                         bool is_signed)
 {
-#define SETTLE(Unsigned, Signed)                                                                \
-    do {                                                                                        \
-        Unsigned *values = (Unsigned *) (void *) data;                                          \
-        for (size_t i = 0; i < count; i++) {                                                    \
-            Unsigned raised = (Unsigned) ((uint64_t) values[i] << up);                          \
-            values[i] =                                                                         \
-                is_signed ? (Unsigned) ((Signed) raised >> down) : (Unsigned) (raised >> down); \
-        }                                                                                       \
+#define SETTLE(Unsigned, Signed)                                       \
+    do {                                                               \
+        Unsigned *values = (Unsigned *) (void *) data;                 \
+        for (size_t i = 0; i < count; i++) {                           \
+            Unsigned raised = (Unsigned) ((uint64_t) values[i] << up); \
+            Unsigned plain = (Unsigned) (raised >> down);              \
+            Unsigned spread = (Unsigned) ((Signed) raised >> down);    \
+            values[i] = is_signed ? spread : plain;                    \
+        }                                                              \
     } while (0)
 
     if (up == 0 && down == 0) {

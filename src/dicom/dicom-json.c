@@ -134,8 +134,8 @@ static bool json_number(const char *value, size_t size, char *number, size_t num
         }
         is_real = is_real || !is_digit;
         digits += is_digit ? 1 : 0;
-        if (!is_digit && !strchr(".eE+-", *value)) {
-            return false;
+        if (!is_digit && (*value == '\0' || !strchr(".eE+-", *value))) {
+            return false; /* strchr() also finds the final NUL */
         }
         number[len++] = *value;
     }

@@ -167,7 +167,10 @@ CorDicomCharset cor_dicom_priv_charset_of(const CorDicom *dicom, CorDicomScope s
 /** Read a little- or big-endian number. */
 static inline uint16_t cor_dicom_priv_u16(const uint8_t *bytes, bool is_big)
 {
-    return is_big ? (uint16_t) (bytes[0] << 8 | bytes[1]) : (uint16_t) (bytes[1] << 8 | bytes[0]);
+    unsigned first = bytes[0];
+    unsigned second = bytes[1];
+
+    return (uint16_t) (is_big ? first << 8 | second : second << 8 | first);
 }
 
 static inline uint32_t cor_dicom_priv_u32(const uint8_t *bytes, bool is_big)
