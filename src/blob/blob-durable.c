@@ -10,7 +10,7 @@
 
 #include "base/array.h"
 
-enum { SLOTS = 4096 }; /* 96 KiB; a power of two */
+enum { SLOTS = 4096 }; /* 128 KiB; a power of two */
 
 struct CorBlobDurable {
     pthread_mutex_t mutex;
@@ -35,19 +35,46 @@ void cor_blob_priv_durable_free(CorBlobDurable *durable)
     }
 }
 
+/* Inode and its generation as the file system packs them for others (name_to_handle_at(2)). */
+static uint64_t generation_of(int fd)
+{
+    union {
+        struct file_handle head;
+        uint8_t bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+    } handle = {.head = {.handle_bytes = MAX_HANDLE_SZ}};
+    int mount = 0;
+
+    if (name_to_handle_at(fd, "", &handle.head, &mount, AT_EMPTY_PATH) != 0) {
+        return 0;
+    }
+    uint64_t digest =
+        UINT64_C(0xCBF29CE484222325); /* FNV-1a: the bytes are few and not chosen by anybody */
+    for (size_t i = 0; i < handle.head.handle_bytes; i++) {
+        digest = (digest ^ handle.head.f_handle[i]) * UINT64_C(0x100000001B3);
+    }
+    return digest | 1;
+}
+
 CorBlobFolderId cor_blob_priv_folder_id(int fd)
 {
-    struct statx info;
+    struct statx info = {0};
+    CorBlobFolderId id = {0};
 
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0 ||
-        !(info.stx_mask & STATX_BTIME)) {
-        return (CorBlobFolderId){0};
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0) {
+        return id;
     }
-    return (CorBlobFolderId){
-        .device = makedev(info.stx_dev_major, info.stx_dev_minor),
-        .inode = info.stx_ino,
-        .born_ns = info.stx_btime.tv_sec * 1000000000 + info.stx_btime.tv_nsec,
-    };
+    id.device = makedev(info.stx_dev_major, info.stx_dev_minor);
+    id.inode = info.stx_ino;
+    id.generation = generation_of(fd);
+    if (info.stx_mask & STATX_BTIME) {
+        id.born_ns = info.stx_btime.tv_sec * 1000000000 + info.stx_btime.tv_nsec;
+    }
+    return id;
+}
+
+static bool can_be_told(const CorBlobFolderId *id)
+{
+    return id->born_ns != 0 || id->generation != 0;
 }
 
 static CorBlobFolderId *slot_of(CorBlobDurable *durable, const CorBlobFolderId *id)
@@ -59,12 +86,13 @@ static CorBlobFolderId *slot_of(CorBlobDurable *durable, const CorBlobFolderId *
 
 static bool is_same(const CorBlobFolderId *a, const CorBlobFolderId *b)
 {
-    return a->device == b->device && a->inode == b->inode && a->born_ns == b->born_ns;
+    return a->device == b->device && a->inode == b->inode && a->born_ns == b->born_ns &&
+           a->generation == b->generation;
 }
 
 bool cor_blob_priv_durable_has(CorBlobDurable *durable, const CorBlobFolderId *id)
 {
-    if (id->born_ns == 0) {
+    if (!can_be_told(id)) {
         return false;
     }
     (void) pthread_mutex_lock(&durable->mutex);
@@ -75,7 +103,7 @@ bool cor_blob_priv_durable_has(CorBlobDurable *durable, const CorBlobFolderId *i
 
 void cor_blob_priv_durable_add(CorBlobDurable *durable, const CorBlobFolderId *id)
 {
-    if (id->born_ns == 0) {
+    if (!can_be_told(id)) {
         return;
     }
     (void) pthread_mutex_lock(&durable->mutex);

@@ -22,14 +22,16 @@ typedef struct CorBlobDurable CorBlobDurable;
 typedef struct CorBlobFolderId {
     uint64_t device;
     uint64_t inode;
-    int64_t born_ns; /* 0 where the file system does not tell: such a folder is never remembered */
+    int64_t born_ns;     /* 0 where the file system does not tell */
+    uint64_t generation; /* digest of the file handle; 0 where there is none */
 } CorBlobFolderId;
 
 /* An empty table; NULL if there is no memory. */
 CorBlobDurable *cor_blob_priv_durable_new(void);
 void cor_blob_priv_durable_free(CorBlobDurable *durable);
 
-/* The identity of an open folder; all zero if it cannot be told. */
+/* The identity of an open folder.  With neither birth time nor generation it is never remembered.
+ */
 CorBlobFolderId cor_blob_priv_folder_id(int fd);
 
 bool cor_blob_priv_durable_has(CorBlobDurable *durable, const CorBlobFolderId *id);

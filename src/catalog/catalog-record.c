@@ -32,16 +32,16 @@ const char *cor_catalog_priv_attribute(const json_t *attributes, const char *tag
 /* A number, or text that is one: DS and IS may come as either (PS3.18 section F.2.3). */
 static bool number_of(const json_t *value, double *ret_number)
 {
+    static const char of_ds[] = "0123456789+-.eE "; /* PS3.5 section 6.2 */
     const char *text = json_string_value(value);
-    char *end = NULL;
     double number = 0;
 
     if (json_is_number(value)) {
         number = json_number_value(value);
-    } else if (text && text[0]) {
-        number = strtod(text, &end);
-        end += strspn(end, " ");
-        if (*end) {
+    } else if (text && text[0] && text[strspn(text, of_ds)] == '\0') {
+        char *end = NULL;
+        number = strtod(text, &end); // style-ok: only the characters of a decimal string get here
+        if (end == text || end[strspn(end, " ")]) {
             return false;
         }
     } else {

@@ -18,7 +18,7 @@
 typedef int OpenBelow(int root, const char *path, int flags);
 static OpenBelow *const ways[] = {cor_blob_priv_open_below, cor_blob_priv_walk_below};
 
-/* <dir>/root/a/b is a file; <dir>/secret lies outside; links of every kind lie inside. */
+/* <dir>/base/a/b is a file; <dir>/secret lies outside; links of every kind lie inside. */
 static int make_tree(void **state)
 {
     char dir[] = "/tmp/corsia-path-XXXXXX";
@@ -30,35 +30,35 @@ static int make_tree(void **state)
     memcpy(copy, dir, sizeof(dir));
     *state = copy;
     int file = open("secret", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0 || close(file) != 0 || mkdir("root", 0700) != 0 || mkdir("root/a", 0700) != 0) {
+    if (file < 0 || close(file) != 0 || mkdir("base", 0700) != 0 || mkdir("base/a", 0700) != 0) {
         return -1;
     }
-    file = open("root/a/b", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    file = open("base/a/b", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0 || close(file) != 0) {
         return -1;
     }
-    return symlink("../secret", "root/out") || symlink("a/b", "root/in") ||
-           symlink("a", "root/folder") || symlink("..", "root/up") ||
-           symlink("/proc/self/root", "root/magic");
+    return symlink("../secret", "base/out") || symlink("a/b", "base/in") ||
+           symlink("a", "base/folder") || symlink("..", "base/up") ||
+           symlink("/proc/self/cwd", "base/magic");
 }
 
 static int remove_tree(void **state)
 {
-    static const char *const names[] = {"root/out",   "root/in", "root/folder", "root/up",
-                                        "root/magic", "secret",  "root/a/b"};
+    static const char *const names[] = {"base/out",   "base/in", "base/folder", "base/up",
+                                        "base/magic", "secret",  "base/a/b"};
 
     for (size_t i = 0; i < COR_ARRAY_LEN(names); i++) {
         (void) unlink(names[i]);
     }
-    (void) rmdir("root/a");
-    (void) rmdir("root");
+    (void) rmdir("base/a");
+    (void) rmdir("base");
     return chdir("/") || rmdir(*state);
 }
 
 static void a_plain_path_is_opened(void **state)
 {
     (void) state;
-    COR_CLEANUP(cor_fd_closep) int root = open("root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    COR_CLEANUP(cor_fd_closep) int root = open("base", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     for (size_t i = 0; i < COR_ARRAY_LEN(ways); i++) {
         COR_CLEANUP(cor_fd_closep) int file = ways[i](root, "a/b", O_RDONLY);
@@ -73,12 +73,12 @@ static void no_link_and_no_dots_lead_anywhere(void **state)
     static const char *const paths[] = {"out",         "in",
                                         "folder/b",    "up/secret",
                                         "../secret",   "a/../../secret",
-                                        "magic",       "magic/etc/passwd",
-                                        "up/root/a/b", "/etc/passwd",
+                                        "magic",       "magic/secret",
+                                        "up/base/a/b", "/etc/passwd",
                                         "a/b/c",       "absent",
                                         "a/absent",    ".."};
     (void) state;
-    COR_CLEANUP(cor_fd_closep) int root = open("root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    COR_CLEANUP(cor_fd_closep) int root = open("base", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     for (size_t i = 0; i < COR_ARRAY_LEN(paths); i++) {
         for (size_t k = 0; k < COR_ARRAY_LEN(ways); k++) {
