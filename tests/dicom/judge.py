@@ -109,15 +109,17 @@ def pixels(path, ds, syntax):
     """(judge's name, stored values) or (None, None)."""
     array = None
     name = 'pydicom'
+    single_bits = ds is not None and ds.get('BitsAllocated') == 1  # GDCM aborts when these are compressed
     if ds is not None and (syntax in NATIVE or syntax == RLE):
         if 'PixelData' in ds:
             _with_words_swapped_back(ds)
         array = by_pydicom(ds)
-    elif ds is not None and ds.get('BitsAllocated') != 1:  # GDCM aborts on compressed single bits
+    elif ds is not None and not single_bits:
         name = 'gdcm'
         array = by_pydicom_with_gdcm(ds)
-        if array is None:
-            array = by_gdcm(path)
+    if array is None and ds is not None and 'PixelData' in ds and not single_bits:
+        name = 'gdcm'
+        array = by_gdcm(path)
     if array is None:
         return None, None
     return name, _with_sign(array, ds)
