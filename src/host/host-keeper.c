@@ -209,6 +209,11 @@ static bool send_hello(const CorHostPool *pool, CorHost *host, CorError *err)
     return cor_host_priv_send(&wait, hello, NULL, 0, err);
 }
 
+static bool fail_early(const CorHostDeath *death, CorError *err)
+{
+    return cor_fail(err, COR_ERR_HOST_LOST, "it ended before it was ready, %s", death->how);
+}
+
 static bool start_host(CorHostPool *pool, CorError *err)
 {
     CorHostDeath death;
@@ -228,8 +233,11 @@ static bool start_host(CorHostPool *pool, CorError *err)
         free(host);
         return false;
     }
-    if (!send_hello(pool, host, err)) {
-        cor_host_priv_process_end(&host->process, 0, &death);
+    CorError why = {0};
+    if (!send_hello(pool, host, &why)) {
+        cor_host_priv_process_end(&host->process, END_GRACE_MS, &death);
+        (void) (why.code == COR_ERR_HOST_LOST ? fail_early(&death, err)
+                                              : cor_fail(err, why.code, "%s", why.text));
         cor_host_priv_process_close(&host->process);
         cor_wakeup_free(host->cancel);
         free(host);
@@ -315,7 +323,7 @@ static void hear_hello(CorHostPool *pool, CorHost *host)
         return;
     case COR_HOST_READ_END:
         cor_host_priv_process_end(&host->process, END_GRACE_MS, &death);
-        (void) cor_fail(&why, COR_ERR_HOST_LOST, "it ended before it was ready, %s", death.how);
+        (void) fail_early(&death, &why);
         fail_start(pool, host, &why);
         return;
     case COR_HOST_READ_FAILED:

@@ -6,11 +6,11 @@
  * gives an equal one;
  *   3. no descriptor stays open.
  */
+#include "fuzz.h"
+
 #include "host/host-protocol.h"
 
 #include <fcntl.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,24 +18,14 @@
 #include "base/fd.h"
 #include "base/time.h"
 
-/* In every build type. */
-#define CHECK(condition)    \
-    do {                    \
-        if (!(condition)) { \
-            abort();        \
-        }                   \
-    } while (0)
-
 enum { INPUT_MAX = 16 * 1024, FDS_MAX = 70 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The number that the next descriptor would get. */
 static int lowest_free_fd(void)
 {
     int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 
-    CHECK(fd >= 0);
+    FUZZ_CHECK(fd >= 0);
     (void) close(fd);
     return fd;
 }
@@ -60,7 +50,7 @@ static void write_piece(int fd, const uint8_t *data, size_t size, size_t fd_len)
             memcpy(CMSG_DATA(rights) + i * sizeof(int), &fd, sizeof(int));
         }
     }
-    CHECK(sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t) size);
+    FUZZ_CHECK(sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t) size);
 }
 
 static void check_again(const CorHostFrame *frame)
@@ -70,13 +60,13 @@ static void check_again(const CorHostFrame *frame)
     CorError err = {0};
     int pair[2];
 
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
     CorHostWait wait = {.fd = pair[0], .wake_fd = -1, .deadline_ms = cor_time_ms() + 10000};
     bool ok = cor_host_priv_send(&wait, frame->json, frame->fds, frame->fd_len, &err);
-    CHECK(ok || err.code == COR_ERR_TIMEOUT); /* larger than the socket, and nobody reads */
+    FUZZ_CHECK(ok || err.code == COR_ERR_TIMEOUT); /* larger than the socket, and nobody reads */
     if (ok) {
-        CHECK(cor_host_priv_read(&reader, pair[1], &again, &err) == COR_HOST_READ_FRAME);
-        CHECK(json_equal(frame->json, again.json) && frame->fd_len == again.fd_len);
+        FUZZ_CHECK(cor_host_priv_read(&reader, pair[1], &again, &err) == COR_HOST_READ_FRAME);
+        FUZZ_CHECK(json_equal(frame->json, again.json) && frame->fd_len == again.fd_len);
     }
     cor_host_priv_frame_done(&again);
     cor_host_priv_reader_done(&reader);
@@ -93,12 +83,12 @@ static bool read_all(CorHostReader *reader, int fd)
         CorHostRead read = cor_host_priv_read(reader, fd, &frame, &err);
 
         if (read != COR_HOST_READ_FRAME) {
-            CHECK(!frame.json && frame.fd_len == 0);
-            CHECK(read != COR_HOST_READ_FAILED || (err.code != COR_OK && err.text[0]));
+            FUZZ_CHECK(!frame.json && frame.fd_len == 0);
+            FUZZ_CHECK(read != COR_HOST_READ_FAILED || (err.code != COR_OK && err.text[0]));
             return read == COR_HOST_READ_AGAIN;
         }
-        CHECK(json_is_object(frame.json));
-        CHECK(cor_json_integer(frame.json, "fds", 0) == (int64_t) frame.fd_len);
+        FUZZ_CHECK(json_is_object(frame.json));
+        FUZZ_CHECK(cor_json_integer(frame.json, "fds", 0) == (int64_t) frame.fd_len);
         check_again(&frame);
         cor_host_priv_frame_done(&frame);
     }
@@ -116,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t fd_len = data[0] % FDS_MAX;
     size_t piece = data[1] ? data[1] : size;
 
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
     for (size_t at = 2; at < size; at += piece) {
         size_t len = size - at < piece ? size - at : piece;
         write_piece(pair[0], data + at, len, at == 2 ? fd_len : 0);
@@ -127,6 +117,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cor_host_priv_reader_done(&reader);
     (void) close(pair[0]);
     (void) close(pair[1]);
-    CHECK(lowest_free_fd() == before);
+    FUZZ_CHECK(lowest_free_fd() == before);
     return 0;
 }
