@@ -91,8 +91,8 @@ static bool run_snapshot(CorSqlTxn *txn, CorSqlRun *run, void *arg, CorError *er
     }
     txn->deadline_ms = cor_time_ms() + COR_SQL_READ_TIME_MS;
     is_ok = run(txn, arg, err);
-    if (!is_ok) {
-        cor_error_wrap(err, "read database"); /* also catches a silent failure */
+    if (!is_ok && err->code == COR_OK) {
+        cor_error_wrap(err, "read database"); /* a silent failure; others speak to a client */
     }
     cor_sql_priv_end(txn);
     txn->deadline_ms = 0;

@@ -139,8 +139,8 @@ static bool call_run(CorSqlWriter *writer, CorSqlRequest *request)
     if (is_ok && is_to_fail(writer, &writer->fail_run)) {
         return cor_fail(&request->err, COR_ERR_UNAVAILABLE, "failure made by a test");
     }
-    if (!is_ok) {
-        cor_error_wrap(&request->err, "write database"); /* also catches a silent failure */
+    if (!is_ok && request->err.code == COR_OK) {
+        cor_error_wrap(&request->err, "write database"); /* a silent failure */
     }
     return is_ok;
 }
