@@ -265,8 +265,8 @@ static void extend_deadline(CorHttpRequest *req)
 
 /* Say no.  libmicrohttpd takes an answer at header time for a refusal to read on and ends the
  * connection, even if there is no body; so that is done only where it is meant: when the peer waits
- * for "100 Continue" before it sends.  A small body is drained, so that the connection can go on; of
- * a large one some is drained behind the answer. */
+ * for "100 Continue" before it sends.  A small body is drained, so that the connection can go on;
+ * of a large one some is drained behind the answer. */
 static enum MHD_Result refuse(CorHttpRequest *req)
 {
     if (req->has_upload) {

@@ -346,9 +346,13 @@ static void feed(CorWsSession *session, const uint8_t *data, size_t size)
     session->in = data;
     session->in_size = size;
     session->fed += size;
-    if (wslay_event_recv(session->parser) != 0) {
+    int result = wslay_event_recv(session->parser);
+    if (result == WSLAY_ERR_NOMEM) {
         cor_ws_priv_session_kill(session, 1006);
         return;
+    }
+    if (result != 0) {
+        cor_ws_close(session, 1002, "protocol error"); /* wslay would close without a code */
     }
     send_reply(session);
     session->in = NULL;
