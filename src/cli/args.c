@@ -26,10 +26,12 @@ bool cor_cli_parse_number(const char *text, long long max, long long *ret_number
     long long number = 0;
 
     for (const char *c = text; *c; c++) {
-        if (*c < '0' || *c > '9' || number > (max - (*c - '0')) / 10) {
+        int digit = *c - '0';
+        if (digit < 0 || digit > 9 || number > max / 10 ||
+            (number == max / 10 && digit > max % 10)) {
             return false;
         }
-        number = number * 10 + (*c - '0');
+        number = number * 10 + digit;
     }
     *ret_number = number;
     return text[0] != '\0';
@@ -156,7 +158,7 @@ int cor_cli_parse(const CorCliVerb *verb, const CorCliOption *options, size_t op
         return print_help(verb, options, option_len, common);
     }
     if (args->positional.len < verb->positional_min) {
-        return cor_cli_usage(verb, "something is missing: corsia %s %s", verb->name, verb->usage);
+        return cor_cli_usage(verb, "%.*s is missing", (int) strcspn(verb->usage, " "), verb->usage);
     }
     if (args->positional.len > verb->positional_max) {
         return cor_cli_usage(verb, "unexpected argument '%s'",

@@ -41,6 +41,19 @@ static const Ellipse livers[COR_PHANTOM_LEN] = {
     {190, 220, 70, 50, 150},
 };
 
+/* The same for every slice: how the pixels are stored, and what they mean. */
+static const Element image_elements[] = {
+    {0x0028, 0x0002, "US", "\1\0"},  {0x0028, 0x0004, "CS", "MONOCHROME2"},
+    {0x0028, 0x0010, "US", "\0\2"}, /* 512 */
+    {0x0028, 0x0011, "US", "\0\2"},  {0x0028, 0x0030, "DS", "0.78125\\0.78125"},
+    {0x0028, 0x0100, "US", "\20\0"}, /* 16 */
+    {0x0028, 0x0101, "US", "\14\0"}, /* 12 */
+    {0x0028, 0x0102, "US", "\13\0"}, /* 11 */
+    {0x0028, 0x0103, "US", "\0\0"},  {0x0028, 0x1050, "DS", "60"},
+    {0x0028, 0x1051, "DS", "400"},   {0x0028, 0x1052, "DS", "-1024"},
+    {0x0028, 0x1053, "DS", "1"},     {0x0028, 0x1054, "LO", "HU"},
+};
+
 const char *cor_phantom_name(size_t slice)
 {
     return slice == 0 ? "slice-1.dcm" : "slice-2.dcm";
@@ -194,6 +207,7 @@ static void put_file(CorString *out, size_t slice, const int16_t *hu)
         {0x0010, 0x0040, "CS", "O"},
         {0x0018, 0x0050, "DS", "5"},
         {0x0018, 0x0060, "DS", "120"},
+        {0x0018, 0x5100, "CS", "HFS"},
         {0x0020, 0x000D, "UI", uids[0]},
         {0x0020, 0x000E, "UI", uids[1]},
         {0x0020, 0x0010, "SH", "1"},
@@ -203,25 +217,13 @@ static void put_file(CorString *out, size_t slice, const int16_t *hu)
         {0x0020, 0x0032, "DS", slice == 0 ? "-200\\-200\\0" : "-200\\-200\\5"},
         {0x0020, 0x0037, "DS", "1\\0\\0\\0\\1\\0"},
         {0x0020, 0x0052, "UI", uids[3]},
+        {0x0020, 0x0060, "CS", ""},
         {0x0020, 0x1040, "LO", ""},
-        {0x0028, 0x0002, "US", "\1\0"},
-        {0x0028, 0x0004, "CS", "MONOCHROME2"},
-        {0x0028, 0x0010, "US", "\0\2"}, /* 512 */
-        {0x0028, 0x0011, "US", "\0\2"},
-        {0x0028, 0x0030, "DS", "0.78125\\0.78125"},
-        {0x0028, 0x0100, "US", "\20\0"}, /* 16 */
-        {0x0028, 0x0101, "US", "\14\0"}, /* 12 */
-        {0x0028, 0x0102, "US", "\13\0"}, /* 11 */
-        {0x0028, 0x0103, "US", "\0\0"},
-        {0x0028, 0x1050, "DS", "60"},
-        {0x0028, 0x1051, "DS", "400"},
-        {0x0028, 0x1052, "DS", "-1024"},
-        {0x0028, 0x1053, "DS", "1"},
-        {0x0028, 0x1054, "LO", "HU"},
     };
 
     put_meta(out, uids[2]);
     put_elements(out, elements, COR_ARRAY_LEN(elements));
+    put_elements(out, image_elements, COR_ARRAY_LEN(image_elements));
     put_pixels(out, hu);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/http-client.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -133,15 +134,32 @@ bool cor_client_is_local(const CorClient *client)
     return false;
 }
 
-bool cor_client_fail_curl(const CorClient *client, int curl_code, const char *detail, CorError *err)
+/* "connection refused" instead of libcurl's "Failed to connect to ... after 0 ms: Couldn't
+ * connect". */
+static const char *why_not_connected(CURL *curl, const char *detail, char *text, size_t size)
+{
+    long os_errno = 0;
+
+    (void) curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &os_errno);
+    if (os_errno == 0) {
+        return detail;
+    }
+    (void) snprintf(text, size, "%s", strerrordesc_np((int) os_errno));
+    text[0] = (char) tolower((unsigned char) text[0]);
+    return text;
+}
+
+bool cor_client_fail_curl(const CorClient *client, void *curl, int curl_code, const char *detail,
+                          CorError *err)
 {
     const char *why = detail && detail[0] ? detail : curl_easy_strerror((CURLcode) curl_code);
+    char text[128];
 
     switch (curl_code) {
     case CURLE_COULDNT_CONNECT:
         return cor_fail(err, COR_ERR_UNAVAILABLE,
                         "no Corsia server answers at %s: %s; start one with 'corsia serve'",
-                        client->server, strcasestr(why, "refused") ? "connection refused" : why);
+                        client->server, why_not_connected(curl, why, text, sizeof(text)));
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
         return cor_fail(err, COR_ERR_UNAVAILABLE, "no Corsia server answers at %s: %s",
@@ -154,6 +172,7 @@ bool cor_client_fail_curl(const CorClient *client, int curl_code, const char *de
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
+    case CURLE_PARTIAL_FILE:
         return cor_fail(err, COR_ERR_UNAVAILABLE, "the server at %s broke off: %s", client->server,
                         why);
     default:
@@ -189,8 +208,9 @@ bool cor_client_fail(const CorClientAnswer *answer, CorError *err)
     const char *pointer = cor_json_string(answer->json, "pointer", "");
 
     sentence = cor_json_string(answer->json, "detail", sentence ? sentence : "no reason given");
-    return cor_fail(err, code_of_status(answer->status), "%s%s%s (%d)", pointer,
-                    pointer[0] ? ": " : "", sentence, answer->status);
+    bool names_place = pointer[0] == '\0' || strstr(sentence, pointer + 1);
+    return cor_fail(err, code_of_status(answer->status), "%s%s%s (%d)", names_place ? "" : pointer,
+                    names_place ? "" : ": ", sentence, answer->status);
 }
 
 static size_t take_body(char *data, size_t one, size_t size, void *context)
@@ -257,7 +277,7 @@ static bool finish(CorClient *client, CURLcode code, const CorString *body,
     json_t *json = NULL;
 
     if (code != CURLE_OK) {
-        return cor_client_fail_curl(client, (int) code, client->detail, err);
+        return cor_client_fail_curl(client, client->curl, (int) code, client->detail, err);
     }
     (void) curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
     (void) (cor_string_size(body) > 0 &&

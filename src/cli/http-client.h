@@ -81,8 +81,14 @@ COR_MUSTCHECK bool cor_client_stream(CorClient *client, const char *path,
 /** Record what a problem answer says: "jobs/x: no such job (404)". */
 bool cor_client_fail(const CorClientAnswer *answer, CorError *err);
 
-/** Record why libcurl failed (a CURLcode), in words for an operator. */
-bool cor_client_fail_curl(const CorClient *client, int curl_code, const char *detail,
+/**
+ * Record why a transfer failed, in words for an operator.
+ *
+ * @param curl       its handle (a CURL *)
+ * @param curl_code  a CURLcode
+ * @param detail     what libcurl wrote into CURLOPT_ERRORBUFFER, or ""
+ */
+bool cor_client_fail_curl(const CorClient *client, void *curl, int curl_code, const char *detail,
                           CorError *err);
 
 /** Append "/part/part..." with each text percent-encoded, slashes too; ends with NULL. */

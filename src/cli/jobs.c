@@ -17,9 +17,9 @@ static const CorCliVerb verb = {
 };
 
 static const CorColumn columns[] = {
-    {"JOB", "job_id"},           {"STATE", "state"}, {"ALGORITHM", "algo_id"},
-    {"CLIENT", "client_id"},     {"SCOPE", "scope"}, {"ATTEMPTS", "attempts"},
-    {"ACCEPTED", "accepted_at"}, {"FOUND", "found"}, {"ERROR", "error.code"},
+    {"JOB", "job_id"},           {"STATE", "state"},    {"ALGORITHM", "algo_id"},
+    {"CLIENT", "client_id"},     {"SCOPE", "scope"},    {"ATTEMPTS", "attempts"},
+    {"ACCEPTED", "accepted_at"}, {"STUDY", "study_id"}, {"ERROR", "error.code"},
 };
 
 typedef struct Filter {

@@ -214,12 +214,12 @@ static bool take_end(Uploads *uploads, const CURLMsg *message, CorError *err)
         take_status(uploads, slot);
         return true;
     }
-    if (code == CURLE_READ_ERROR || code == CURLE_ABORTED_BY_CALLBACK) {
+    if (code == CURLE_READ_ERROR || code == CURLE_PARTIAL_FILE) { /* not the server's fault */
         end_file(uploads, slot, COR_UPLOAD_FAILED,
                  "changed or could not be read while it was sent");
         return true;
     }
-    (void) cor_client_fail_curl(uploads->client, (int) code, slot->detail, err);
+    (void) cor_client_fail_curl(uploads->client, slot->curl, (int) code, slot->detail, err);
     if (err->code == COR_ERR_UNAVAILABLE) {
         return false;
     }
