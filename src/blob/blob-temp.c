@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,8 +22,10 @@
 #include "base/array.h"
 #include "base/hash.h"
 #include "base/id.h"
+#include "blob/blob-direct.h"
 
 enum {
+    DIRECT_MIN = 64 * 1024,            /* smaller ones gain nothing by going past the page cache */
     COPY_CHUNK = 256 * 1024,           /* stays in the second-level cache between read and digest */
     WRITEBACK_CHUNK = 8 * 1024 * 1024, /* the disk starts while the network still sends */
     NANOSECONDS_PER_SECOND = 1000000000,
@@ -154,19 +157,34 @@ static void free_chunkp(uint8_t **slot)
     free(*slot);
 }
 
-bool cor_blob_priv_temp_copy(CorBlobTemp *temp, int file, CorError *err)
+/* Copy sealed memory past the page cache; *ret_done is false if that cannot be done here. */
+static bool copy_sealed(CorBlobTemp *temp, int file, size_t size, bool *ret_done, CorError *err)
 {
-    struct stat info;
+    void *data = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, file, 0);
+
+    *ret_done = false;
+    if (data == MAP_FAILED) {
+        return true;
+    }
+    bool ok = cor_blob_priv_write_direct(temp->file, data, size, ret_done, err);
+    if (ok && *ret_done) {
+        cor_sha256_update(temp->sha, data, size);
+        temp->size = size;
+    }
+    temp->is_broken = !ok;
+    (void) munmap(data, size);
+    return ok;
+}
+
+/* Chunks by pread() rather than a mapping: a file that shrinks would kill us with SIGBUS. */
+static bool copy_chunks(CorBlobTemp *temp, int file, uint64_t size, CorError *err)
+{
     COR_CLEANUP(free_chunkp) uint8_t *chunk = malloc(COPY_CHUNK);
 
     if (!chunk) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for copying");
     }
-    if (fstat(file, &info) != 0) {
-        return cor_blob_priv_fail(err, errno, "ask the size of a file");
-    }
-    /* Chunks by pread() rather than a mapping: a file that shrinks would kill us with SIGBUS. */
-    for (uint64_t size = (uint64_t) info.st_size; temp->size < size;) {
+    while (temp->size < size) {
         size_t wanted = (size_t) COR_MIN(size - temp->size, (uint64_t) COPY_CHUNK);
         ssize_t got = pread(file, chunk, wanted, (off_t) temp->size);
         if (got < 0 && errno == EINTR) {
@@ -183,6 +201,22 @@ bool cor_blob_priv_temp_copy(CorBlobTemp *temp, int file, CorError *err)
         }
     }
     return true;
+}
+
+bool cor_blob_priv_temp_copy(CorBlobTemp *temp, int file, CorError *err)
+{
+    struct stat info;
+    bool is_done = false;
+
+    if (fstat(file, &info) != 0) {
+        return cor_blob_priv_fail(err, errno, "ask the size of a file");
+    }
+    if (info.st_size >= DIRECT_MIN && (uint64_t) info.st_size <= temp->max_bytes &&
+        cor_blob_priv_is_sealed(file) &&
+        !copy_sealed(temp, file, (size_t) info.st_size, &is_done, err)) {
+        return false;
+    }
+    return is_done || copy_chunks(temp, file, (uint64_t) info.st_size, err);
 }
 
 /* Now, but later than any time given before. */

@@ -186,6 +186,36 @@ static void what_was_put_comes_back_with_its_size_and_digest(void **state)
     assert_int_equal(write(object.file, "x", 1), -1); /* read-only */
 }
 
+static void sealed_memory_is_stored_whole_whatever_its_size(void **state)
+{
+    static const size_t sizes[] = {1,     4095,  4096,  4097,  65535,  65536,
+                                   65537, 69631, 69632, 69633, 787248, 1048576};
+    static uint8_t data[1048576];
+    uint8_t expected[COR_SHA256_SIZE];
+    uint8_t digest[COR_SHA256_SIZE];
+
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t) (i * 11 + i / 509 + 1);
+    }
+    for (size_t i = 0; i < COR_ARRAY_LEN(sizes); i++) {
+        COR_CLEANUP(cor_bytes_unrefp) CorBytes *back = NULL;
+        COR_CLEANUP(cor_fd_closep)
+        int file = memfd_create("contract", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        CorError err = {0};
+
+        assert_int_equal(write(file, data, sizes[i]), (ssize_t) sizes[i]);
+        assert_int_equal(fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+        cor_sha256(data, sizes[i], expected);
+        if (!cor_blob_put_file(*state, "output", key_of("sealed"), file, digest, &err)) {
+            fail_msg("%zu bytes: %s", sizes[i], err.text);
+        }
+        assert_memory_equal(digest, expected, sizeof(digest));
+        assert_true(cor_blob_read(*state, "output", key_of("sealed"), sizeof(data), &back, &err));
+        assert_int_equal(cor_bytes_size(back), sizes[i]);
+        assert_memory_equal(cor_bytes_data(back), data, sizes[i]);
+    }
+}
+
 static void an_empty_object_is_an_object(void **state)
 {
     CorObject object = {.file = -1};
@@ -795,6 +825,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(opening_what_is_not_there_leaves_the_out_parameter_alone),
         CASE(what_was_put_comes_back_with_its_size_and_digest),
+        CASE(sealed_memory_is_stored_whole_whatever_its_size),
         CASE(an_empty_object_is_an_object),
         CASE(a_put_replaces_and_an_open_descriptor_keeps_the_old_bytes),
         CASE(every_put_gives_another_etag_and_reading_gives_none),
