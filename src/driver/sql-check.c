@@ -17,7 +17,10 @@
  *   shorter than header  does not         damaged: truncated
  *
  * The log itself needs no check: each frame carries a checksum over everything before it, and
- * SQLite stops at the first that does not fit, which is the unfinished tail.
+ * SQLite stops at the first that does not fit, which is the unfinished tail.  (A checkpoint syncs
+ * the log before it copies from it, so a power cut takes nothing that was copied.  Somebody who
+ * cuts off more than the tail by hand damages the database; the check of the pages then finds
+ * that.)
  */
 #include "driver/sql-priv.h"
 
@@ -245,6 +248,7 @@ bool cor_sql_priv_check_pages(CorSqlTxn *txn, const char *path, CorError *err)
             return damaged(err, path, "its pages contradict each other");
         }
     }
+    (void) sqlite3_db_release_memory(txn->conn); /* the check has filled the cache */
     if (rc == SQLITE_OK) {
         return true;
     }

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #define COR_SQL_SLOTS 1024 /* cached statements per connection, a power of two */
 
@@ -38,6 +39,17 @@ struct CorSqlTxn {
 /* A write on its way through the writer thread. */
 typedef struct CorSqlRequest CorSqlRequest;
 
+/* A thread with a connection of its own that moves the log into the main file. */
+typedef struct CorSqlCheckpointer {
+    CorSqlTxn *txn;         /* its thread only, after start */
+    atomic_bool *lost_sync; /* the writer's */
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool is_wanted;   /* guarded by mutex */
+    bool is_stopping; /* guarded by mutex */
+} CorSqlCheckpointer;
+
 /* The writer thread of a database and its line. */
 typedef struct CorSqlWriter {
     CorSqlTxn *txn; /* writer thread only, after start */
@@ -55,9 +67,11 @@ typedef struct CorSqlWriter {
     int64_t commits;
     int64_t synced;
 
-    int wal_pages;  /* writer thread only, as all below */
-    bool syncs;     /* the present value of PRAGMA synchronous is FULL */
-    bool lost_sync; /* an fsync failed: the log must be moved before it can be trusted */
+    CorSqlCheckpointer checkpointer;
+    int wal_pages;         /* writer thread only, as all below */
+    int wal_pages_told;    /* when the checkpointer was asked last */
+    bool syncs;            /* the present value of PRAGMA synchronous is FULL */
+    atomic_bool lost_sync; /* an fsync failed: the log must be moved before it can be trusted */
 } CorSqlWriter;
 
 /* The pool of read-only connections. */
@@ -102,8 +116,26 @@ COR_MUSTCHECK bool cor_sql_priv_create(const char *path, CorError *err);
 /** Give an empty log its usual size, so that commits overwrite blocks instead of appending. */
 void cor_sql_priv_extend_log(const char *path);
 
-/** Start the writer thread; takes the connection on success. */
-COR_MUSTCHECK bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, bool never_sync,
+/** Start a thread that takes no signals; they are the program's business. */
+COR_MUSTCHECK bool cor_sql_priv_thread_start(pthread_t *ret_thread, const char *name,
+                                             void *(*main_of)(void *), void *arg, CorError *err);
+
+/** Start the checkpointer; takes the connection on success. */
+COR_MUSTCHECK bool cor_sql_priv_checkpointer_start(CorSqlCheckpointer *checkpointer, CorSqlTxn *txn,
+                                                   atomic_bool *lost_sync, CorError *err);
+
+/** Ask for a checkpoint, without waiting for it. */
+void cor_sql_priv_checkpointer_wake(CorSqlCheckpointer *checkpointer);
+
+/** Stop the thread and close its connection. */
+void cor_sql_priv_checkpointer_stop(CorSqlCheckpointer *checkpointer);
+
+/** Move what is possible from the log into the main file without waiting for anybody. */
+void cor_sql_priv_checkpoint(CorSqlTxn *txn, atomic_bool *lost_sync);
+
+/** Start the writer thread and its checkpointer; takes both connections on success. */
+COR_MUSTCHECK bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn,
+                                             CorSqlTxn *checkpoint_txn, bool never_sync,
                                              CorError *err);
 
 /** Finish what is pending, stop the thread and close its connection. */

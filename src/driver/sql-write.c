@@ -21,24 +21,24 @@
  * later fdatasync would succeed over the hole.  So after one, everything is moved into the main
  * file and the log begun anew before anything else is committed.
  *
- * Checkpoints are made between groups, never inside somebody's commit: when the log has grown, or
- * when nothing has happened for a moment.
+ * Checkpoints are made by a thread of their own (sql-checkpoint.c), so nobody's commit waits for
+ * one; the writer makes one itself only if that thread does not keep up and the log has grown very
+ * long.
  */
 #include "driver/sql-priv.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/array.h"
 
-#define GROUP_MAX 1024            /* writes per commit */
-#define CHECKPOINT_PAGES 4000     /* 16 MB: at once */
-#define CHECKPOINT_IDLE_PAGES 500 /* 2 MB: when idle for ... */
-#define CHECKPOINT_IDLE_MS 100
+#define GROUP_MAX 1024              /* writes per commit */
+#define CHECKPOINT_PAGES 4000       /* 16 MB: ask for a checkpoint */
+#define CHECKPOINT_AGAIN_PAGES 1000 /* and again after 4 MB more */
+#define CHECKPOINT_OWN_PAGES 16000  /* 64 MB: make one before the next group */
 
 struct CorSqlRequest {
     CorSqlRun *run;
@@ -81,7 +81,7 @@ static void roll_back(CorSqlTxn *txn)
 static void note_sync_failure(CorSqlWriter *writer, int rc)
 {
     if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC) {
-        writer->lost_sync = true;
+        atomic_store(&writer->lost_sync, true);
     }
 }
 
@@ -90,14 +90,14 @@ static bool regain_sync(CorSqlWriter *writer, CorError *err)
 {
     int rc = SQLITE_OK;
 
-    if (!writer->lost_sync) {
+    if (!atomic_load(&writer->lost_sync)) {
         return true;
     }
     rc = sqlite3_wal_checkpoint_v2(writer->txn->conn, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     if (rc != SQLITE_OK) {
         return cor_sql_priv_fail(err, writer->txn->conn, rc, "write again what was not synced");
     }
-    writer->lost_sync = false;
+    atomic_store(&writer->lost_sync, false);
     return true;
 }
 
@@ -254,39 +254,6 @@ static void finish(CorSqlRequest *request)
     pthread_mutex_unlock(&request->mutex);
 }
 
-/* A failing checkpoint is no failure of anybody's write: the log keeps growing, and the next one
- * tries again. */
-static void checkpoint(CorSqlWriter *writer)
-{
-    int rc =
-        sqlite3_wal_checkpoint_v2(writer->txn->conn, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-
-    note_sync_failure(writer, rc == SQLITE_OK ? rc : sqlite3_extended_errcode(writer->txn->conn));
-    writer->wal_pages = 0;
-}
-
-static void wait_for_work(CorSqlWriter *writer) /* with mutex */
-{
-    struct timespec until;
-
-    while (!writer->first && !writer->is_stopping) {
-        if (writer->wal_pages < CHECKPOINT_IDLE_PAGES) {
-            pthread_cond_wait(&writer->wake, &writer->mutex);
-            continue;
-        }
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += CHECKPOINT_IDLE_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        if (pthread_cond_timedwait(&writer->wake, &writer->mutex, &until) == ETIMEDOUT &&
-            !writer->first) {
-            pthread_mutex_unlock(&writer->mutex);
-            checkpoint(writer);
-            pthread_mutex_lock(&writer->mutex);
-        }
-    }
-}
-
 /* The next group, or NULL when there is nothing left and the thread shall end. */
 static CorSqlRequest *take_group(CorSqlWriter *writer)
 {
@@ -295,7 +262,9 @@ static CorSqlRequest *take_group(CorSqlWriter *writer)
     size_t len = 0;
 
     pthread_mutex_lock(&writer->mutex);
-    wait_for_work(writer);
+    while (!writer->first && !writer->is_stopping) {
+        pthread_cond_wait(&writer->wake, &writer->mutex);
+    }
     group = writer->first;
     for (CorSqlRequest *request = group; request && len < GROUP_MAX; request = request->next) {
         request->is_taken = true;
@@ -314,6 +283,21 @@ static CorSqlRequest *take_group(CorSqlWriter *writer)
     return group;
 }
 
+static void care_for_log(CorSqlWriter *writer)
+{
+    if (writer->wal_pages < writer->wal_pages_told) {
+        writer->wal_pages_told = 0; /* the log has begun anew */
+    }
+    if (writer->wal_pages >= CHECKPOINT_OWN_PAGES) {
+        cor_sql_priv_checkpoint(writer->txn, &writer->lost_sync);
+        writer->wal_pages = 0;
+    } else if (writer->wal_pages >= CHECKPOINT_PAGES &&
+               writer->wal_pages >= writer->wal_pages_told + CHECKPOINT_AGAIN_PAGES) {
+        writer->wal_pages_told = writer->wal_pages;
+        cor_sql_priv_checkpointer_wake(&writer->checkpointer);
+    }
+}
+
 static void *writer_main(void *arg)
 {
     CorSqlWriter *writer = arg;
@@ -327,44 +311,37 @@ static void *writer_main(void *arg)
             next = request->next;
             finish(request);
         }
-        if (writer->wal_pages >= CHECKPOINT_PAGES) {
-            checkpoint(writer);
-        }
+        care_for_log(writer);
     }
     return NULL;
 }
 
-bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, bool never_sync, CorError *err)
+bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, CorSqlTxn *checkpoint_txn,
+                               bool never_sync, CorError *err)
 {
-    pthread_condattr_t attributes;
-    sigset_t all;
-    sigset_t before;
-    int rc = 0;
-
     writer->txn = txn;
     writer->never_sync = never_sync;
     writer->syncs = !never_sync;
     if (never_sync) {
         (void) sqlite3_exec(txn->conn, "PRAGMA synchronous=OFF", NULL, NULL, NULL);
+        (void) sqlite3_exec(checkpoint_txn->conn, "PRAGMA synchronous=OFF", NULL, NULL, NULL);
     }
     sqlite3_wal_hook(txn->conn, note_log_pages, writer);
     pthread_mutex_init(&writer->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&writer->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
-
-    sigfillset(&all); /* signals are the program's business */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&writer->thread, NULL, writer_main, writer);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc != 0) {
-        pthread_cond_destroy(&writer->wake);
-        pthread_mutex_destroy(&writer->mutex);
-        return cor_fail_errno(err, rc, "start writer thread");
+    pthread_cond_init(&writer->wake, NULL);
+    if (!cor_sql_priv_checkpointer_start(&writer->checkpointer, checkpoint_txn, &writer->lost_sync,
+                                         err)) {
+        goto out;
     }
-    (void) pthread_setname_np(writer->thread, "sql-writer");
-    return true;
+    if (cor_sql_priv_thread_start(&writer->thread, "sql-writer", writer_main, writer, err)) {
+        return true;
+    }
+    writer->checkpointer.txn = NULL; /* still the caller's */
+    cor_sql_priv_checkpointer_stop(&writer->checkpointer);
+out:
+    pthread_cond_destroy(&writer->wake);
+    pthread_mutex_destroy(&writer->mutex);
+    return false;
 }
 
 void cor_sql_priv_writer_stop(CorSqlWriter *writer)
@@ -374,6 +351,7 @@ void cor_sql_priv_writer_stop(CorSqlWriter *writer)
     pthread_cond_signal(&writer->wake);
     pthread_mutex_unlock(&writer->mutex);
     pthread_join(writer->thread, NULL);
+    cor_sql_priv_checkpointer_stop(&writer->checkpointer);
     pthread_cond_destroy(&writer->wake);
     pthread_mutex_destroy(&writer->mutex);
     cor_sql_priv_disconnect(writer->txn);
@@ -459,8 +437,10 @@ bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
     bool is_ok = false;
 
     assert(db && run);
-    assert(!pthread_equal(pthread_self(), db->writer.thread)); /* it would wait for itself */
 
+    if (pthread_equal(pthread_self(), db->writer.thread)) {
+        return cor_fail(err, COR_ERR_BUG, "the writer thread would wait for itself");
+    }
     pthread_mutex_init(&request.mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

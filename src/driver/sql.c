@@ -16,6 +16,8 @@
 #include "base/array.h"
 #include "driver/sql-priv.h"
 
+#define CHECKPOINT_CACHE_KIB 64 /* it copies pages past the cache */
+
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static CorSql *registry; /* guarded by registry_mutex */
 
@@ -84,15 +86,15 @@ static bool open_new(char *path, const CorSqlOptions *options, CorSql **ret_db, 
     const CorSqlOptions *use = options ? options : &defaults;
     CorSql *db = cor_new(CorSql);
     CorSqlTxn *txn = NULL;
+    CorSqlTxn *checkpoint_txn = NULL;
 
     if (!db) {
         return cor_fail(err, COR_ERR_NOMEM, "open database: out of memory");
     }
-    if (!connect_writer(path, use->cache_kib > 0 ? use->cache_kib : 65536, &txn, err)) {
-        free(db);
-        return false;
-    }
-    if (!cor_sql_priv_writer_start(&db->writer, txn, use->never_sync, err)) {
+    if (!connect_writer(path, use->cache_kib > 0 ? use->cache_kib : 65536, &txn, err) ||
+        !cor_sql_priv_connect(path, true, CHECKPOINT_CACHE_KIB, &checkpoint_txn, err) ||
+        !cor_sql_priv_writer_start(&db->writer, txn, checkpoint_txn, use->never_sync, err)) {
+        cor_sql_priv_disconnect(checkpoint_txn);
         cor_sql_priv_disconnect(txn);
         free(db);
         return false;

@@ -422,6 +422,51 @@ static void writers_and_readers_in_many_threads_lose_nothing(void **state)
     assert_int_equal(count(fixture->db), 400);
 }
 
+static void the_log_is_moved_into_the_main_file_and_does_not_grow_for_ever(void **state)
+{
+    Fixture *fixture = *state;
+    CorError err = {0};
+
+    for (int i = 0; i < 700; i++) { /* 70 MB; at 64 MB the writer itself would move it */
+        char name[16];
+
+        snprintf(name, sizeof(name), "large %d", i);
+        assert_true(cor_sql_write(fixture->db, insert_large, name, COR_SQL_RELAXED, &err));
+    }
+    assert_true(temp_size(temp_path(&fixture->dir, "a.db")) > 1000 * 4096);
+    assert_true(temp_size(temp_path(&fixture->dir, "a.db-wal")) < 80 * 1024 * 1024);
+    assert_int_equal(count(fixture->db), 700);
+}
+
+static void write_from_done(void *arg, const CorError *err)
+{
+    void **args = arg;
+
+    (void) err;
+    if (!cor_sql_write(args[0], insert_item, "inner", COR_SQL_SYNCED, args[1])) {
+        return;
+    }
+}
+
+static bool insert_first(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    (void) arg;
+    return insert_item(txn, "first", err);
+}
+
+static void waiting_for_a_write_on_the_writer_thread_is_refused(void **state)
+{
+    Fixture *fixture = *state;
+    CorError inner = {0};
+    CorError err = {0};
+    void *args[] = {fixture->db, &inner};
+
+    assert_true(
+        cor_sql_write_then(fixture->db, insert_first, write_from_done, args, COR_SQL_SYNCED, &err));
+    assert_int_equal(inner.code, COR_ERR_BUG);
+    assert_int_equal(count(fixture->db), 1);
+}
+
 /* ---- damage ---- */
 
 /* In another process: insert items and be killed.  With "close" the log is emptied first. */
@@ -667,6 +712,8 @@ int main(int argc, char **argv)
         WITH_DB(a_wrong_statement_and_a_wrong_parameter_are_bugs_not_crashes),
         WITH_DB(each_step_of_a_migration_runs_once_and_a_newer_file_is_refused),
         WITH_DB(writers_and_readers_in_many_threads_lose_nothing),
+        WITH_DB(the_log_is_moved_into_the_main_file_and_does_not_grow_for_ever),
+        WITH_DB(waiting_for_a_write_on_the_writer_thread_is_refused),
         WITH_DB(everything_committed_survives_kill_9),
         WITH_DB(a_cut_log_loses_only_its_tail),
         WITH_DB(a_damaged_bit_in_the_log_loses_only_what_follows_it),
