@@ -8,7 +8,7 @@
 
 #include "base/array.h"
 
-const CorGatewayAlgo *cor_gateway_priv_algo(const CorGateway *gateway, const char *id)
+CorGatewayAlgo *cor_gateway_priv_algo(const CorGateway *gateway, const char *id)
 {
     for (size_t i = 0; i < gateway->algo_len; i++) {
         if (strcmp(gateway->algos[i].algo->id, id) == 0) {

@@ -22,7 +22,8 @@ typedef struct CorGatewayAlgo {
     CorQueue *queue;
     json_t *schema_json;
     CorJsonSchema *schema;
-    json_t *defaults; /* complete default parameters */
+    json_t *defaults;    /* complete default parameters */
+    atomic_llong unsent; /* jobs that are durable in the outbox and not in the queue yet */
 } CorGatewayAlgo;
 
 typedef struct CorRunning CorRunning; /* running.c */
@@ -78,7 +79,7 @@ json_t *cor_gateway_priv_url(CorGateway *gateway, const char *bucket, const char
 
 /* --- algorithms.c --- */
 
-const CorGatewayAlgo *cor_gateway_priv_algo(const CorGateway *gateway, const char *id);
+CorGatewayAlgo *cor_gateway_priv_algo(const CorGateway *gateway, const char *id);
 COR_MUSTCHECK bool cor_gateway_priv_load_algos(CorGateway *gateway, CorError *err);
 void cor_gateway_priv_free_algos(CorGateway *gateway);
 
@@ -110,6 +111,9 @@ void cor_gateway_priv_running_free(CorRunning *running);
 json_t *cor_gateway_priv_running_progress(CorRunning *running, const char *job_id);
 
 /* --- relay.c --- */
+
+/** Count what a former life left in the outbox, before anything is accepted. */
+COR_MUSTCHECK bool cor_gateway_priv_count_unsent(CorGateway *gateway, CorError *err);
 
 COR_MUSTCHECK bool cor_gateway_priv_relay_start(CorGateway *gateway, CorError *err);
 void cor_gateway_priv_relay_stop(CorRelay *relay);

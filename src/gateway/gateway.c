@@ -119,6 +119,7 @@ bool cor_gateway_open(const CorGatewayOptions *options, CorGateway **ret_gateway
     }
     if (!cor_gateway_set_public_url(gateway, options->public_url, err) ||
         !load_schemas(gateway, err) || !cor_gateway_priv_load_algos(gateway, err) ||
+        !cor_gateway_priv_count_unsent(gateway, err) ||
         !cor_gateway_priv_running_new(&gateway->running, err)) {
         return false;
     }

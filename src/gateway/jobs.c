@@ -129,6 +129,19 @@ static void copy_member(json_t *to, const json_t *from, const char *name)
     }
 }
 
+/* What the client posted, unknown members included: the message without what we put into it. */
+static json_t *posted_of(const json_t *request)
+{
+    static const char *const ours[] = {"algo_version", "accepted_at", "accepted_unix_ms",
+                                       "key_hash",     "inputs",      "inputs_key"};
+    json_t *posted = json_copy((json_t *) request);
+
+    for (size_t i = 0; posted && i < COR_ARRAY_LEN(ours); i++) {
+        (void) json_object_del(posted, ours[i]);
+    }
+    return posted;
+}
+
 typedef struct JobView {
     CorGateway *gateway;
     const char *job_id;
@@ -171,6 +184,10 @@ static bool view_row(void *context, const CorJobRow *row, CorError *err)
     (void) snprintf(view->client_id, sizeof(view->client_id), "%s", row->client_id);
     copy_member(view->job, request, "params");
     copy_member(view->job, request, "pacs");
+    json_t *posted = posted_of(request);
+    if (posted) {
+        (void) json_object_set_new(view->job, "request", posted);
+    }
     copy_member(view->job, result, "found");
     copy_member(view->job, result, "measurements");
     copy_member(view->job, result, "error");

@@ -15,12 +15,13 @@
 
 #include "base/array.h"
 #include "base/time.h"
+#include "base/uri.h"
 #include "job/derived.h"
 
 /* A request on its way to becoming a job. */
 typedef struct Draft {
     CorGateway *gateway;
-    const CorGatewayAlgo *algo;
+    CorGatewayAlgo *algo;
     json_t *posted; /* borrowed while `body` lives */
     json_t *body;
     json_t *message; /* what will be queued */
@@ -234,7 +235,8 @@ static bool has_room(const Draft *draft, CorHttpResponse *res)
         cor_gateway_priv_fail(res, NULL, &err);
         return false;
     }
-    int64_t waiting = stats.visible + stats.delayed + stats.in_flight;
+    int64_t waiting = stats.visible + stats.delayed + stats.in_flight +
+                      (int64_t) atomic_load(&draft->algo->unsent);
     if (waiting >= draft->gateway->options.config->queue_bound) {
         cor_http_res_header(res, "Retry-After", "10");
         cor_http_problem(res, 429, NULL, "%lld jobs of %s are waiting already; try again later",
@@ -306,6 +308,45 @@ static bool pin(Draft *draft, const CorCatalogInstances *instances, CorError *er
     return true;
 }
 
+/* Clients of the reference system may write an id as it stands in a URL: "a%2Fb" for "a/b". */
+static bool decode_id(const char **id, char decoded[COR_KEY_SIZE])
+{
+    size_t size = *id ? strlen(*id) : 0;
+
+    if (size == 0 || !strchr(*id, '%')) {
+        return true;
+    }
+    if (size >= COR_KEY_SIZE || !cor_percent_decode(*id, size, false, decoded, NULL)) {
+        return false;
+    }
+    *id = decoded;
+    return true;
+}
+
+/* The ids as they are written; if nothing has that name, percent-decoded. */
+static bool resolve_ids(const Draft *draft, Resolution *resolution, CorError *err)
+{
+    CorSql *catalog = draft->gateway->options.catalog;
+    CorPacsRef as_written = resolution->ref;
+    char decoded[3][COR_KEY_SIZE];
+    CorError again = {0};
+
+    if (cor_sql_read(catalog, resolve, resolution, err)) {
+        return true;
+    }
+    if (err->code != COR_ERR_NOT_FOUND || !decode_id(&resolution->ref.study_id, decoded[0]) ||
+        !decode_id(&resolution->ref.series_id, decoded[1]) ||
+        !decode_id(&resolution->ref.image_id, decoded[2]) ||
+        (resolution->ref.study_id == as_written.study_id &&
+         resolution->ref.series_id == as_written.series_id &&
+         resolution->ref.image_id == as_written.image_id) ||
+        !cor_sql_read(catalog, resolve, resolution, &again)) {
+        return false;
+    }
+    *err = (CorError){0};
+    return true;
+}
+
 static bool find_inputs(Draft *draft, CorHttpResponse *res)
 {
     Resolution resolution = {.ref = {.study_id = cor_json_string(draft->pacs, "study_id", ""),
@@ -314,7 +355,7 @@ static bool find_inputs(Draft *draft, CorHttpResponse *res)
     CorError err = {0};
 
     (void) cor_pacs_scope_from_name(draft->scope, &resolution.ref.scope);
-    if (!cor_sql_read(draft->gateway->options.catalog, resolve, &resolution, &err)) {
+    if (!resolve_ids(draft, &resolution, &err)) {
         answer_unresolved(&err, res);
         return false;
     }

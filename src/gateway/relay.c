@@ -102,7 +102,7 @@ static bool remove_rows(CorSqlTxn *txn, void *arg, CorError *err)
 
 /* Send all requests of the batch that are for one algorithm.  They can be sent again: the outbox
  * row goes only afterwards. */
-static bool send_requests(CorRelay *relay, const CorGatewayAlgo *algo, CorError *err)
+static bool send_requests(CorRelay *relay, CorGatewayAlgo *algo, CorError *err)
 {
     CorQueueSend sends[BATCH];
     Row *rows[BATCH];
@@ -125,6 +125,7 @@ static bool send_requests(CorRelay *relay, const CorGatewayAlgo *algo, CorError 
     if (len > 0 && !cor_queue_send_many(algo->queue, sends, len, NULL, err)) {
         return false;
     }
+    (void) atomic_fetch_sub(&algo->unsent, (long long) len);
     for (size_t i = 0; i < len; i++) {
         rows[i]->is_done = true;
     }
@@ -328,6 +329,48 @@ bool cor_gateway_priv_relay_when_idle(CorRelay *relay, void (*run)(void *context
     }
     (void) pthread_mutex_unlock(&relay->batch);
     return idle;
+}
+
+/* --- counting --- */
+
+typedef struct Count {
+    CorGateway *gateway;
+    int64_t last;
+    size_t len;
+} Count;
+
+static bool count_row(void *context, const CorOutboxRow *row, CorError *err)
+{
+    Count *count = context;
+    CorGatewayAlgo *algo = cor_gateway_priv_algo(count->gateway, row->algo_id);
+    (void) err;
+
+    if (algo && row->op == COR_OUTBOX_SEND) {
+        (void) atomic_fetch_add(&algo->unsent, 1);
+    }
+    count->last = row->number;
+    count->len++;
+    return true;
+}
+
+static bool count_page(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    Count *count = arg;
+
+    count->len = 0;
+    return cor_ledger_outbox(txn, count->last, BATCH, count_row, count, err);
+}
+
+bool cor_gateway_priv_count_unsent(CorGateway *gateway, CorError *err)
+{
+    Count count = {.gateway = gateway};
+
+    do {
+        if (!cor_sql_read(gateway->options.ledger, count_page, &count, err)) {
+            return false;
+        }
+    } while (count.len == BATCH);
+    return true;
 }
 
 /* --- start and stop --- */

@@ -495,6 +495,19 @@ static bool settle_stopped(CorWork *work)
     }
 }
 
+/* The word for what ended a job, for clients.  Only what was fetched can be gone: a host that finds
+ * no pixels in it says that the input is bad, and a store that has no room for a key is our fault.
+ */
+static const char *failure_code(const CorWork *work, CorErrorCode code)
+{
+    if (code == COR_ERR_NOT_FOUND || code == COR_ERR_CONFLICT) {
+        return strcmp(work->stage, "fetch") == 0     ? "input_gone"
+               : strcmp(work->stage, "compute") == 0 ? "bad_input"
+                                                     : "internal";
+    }
+    return cor_result_error_code(code);
+}
+
 static void settle(CorWork *work, const CorError *err)
 {
     if (settle_stopped(work)) {
@@ -507,7 +520,7 @@ static void settle(CorWork *work, const CorError *err)
     } else if (err->code == COR_ERR_NOMEM || err->code == COR_ERR_IO) {
         end_attempt(work, cor_result_error_code(err->code), err);
     } else {
-        end_failed(work, cor_result_error_code(err->code), err, NULL);
+        end_failed(work, failure_code(work, err->code), err, NULL);
     }
 }
 
