@@ -8,7 +8,8 @@ build:
 	ninja -C build
 
 run: build
-	build/corsia serve --data data
+	tools/install-packages run
+	tools/serve-samples
 
 test:
 	tools/install-packages test

@@ -38,6 +38,7 @@ static const CorCliVerb verb = {
 typedef struct Demo {
     CorClient *client; /* for posting, while another one follows */
     CorWalk walk;
+    json_t *stored; /* by key: what the server says of it */
     const char *algo;
     const char *series; /* second part of every key */
     char client_id[COR_ID_SIZE];
@@ -50,19 +51,17 @@ typedef struct Demo {
     CorError err;
 } Demo;
 
+/* Images are named by their UIDs: one that was there before lies under another key. */
 static void on_end(void *context, const CorWalkFile *file, CorUploadOutcome outcome,
-                   const char *why)
+                   const json_t *stored, const char *why)
 {
     Demo *demo = context;
+    (void) outcome;
 
-    if (outcome == COR_UPLOAD_REFUSED || outcome == COR_UPLOAD_FAILED) {
+    if (stored) {
+        (void) json_object_set(demo->stored, file->key, (json_t *) stored);
+    } else {
         (void) fprintf(stderr, "left out: %s: %s\n", file->path, why);
-        for (size_t i = 0; i < demo->walk.len; i++) {
-            if (&demo->walk.files[i] == file) {
-                free(demo->walk.files[i].key);
-                demo->walk.files[i].key = NULL; /* no job for it */
-            }
-        }
     }
 }
 
@@ -73,12 +72,22 @@ static bool on_tick(void *context, uint64_t bytes)
     return true;
 }
 
+/* What the server says of a file; NULL if it was left out. */
+static const json_t *stored_of(const Demo *demo, size_t file)
+{
+    const char *key = demo->walk.files[file].key;
+
+    return key ? json_object_get(demo->stored, key) : NULL;
+}
+
 /* The next image's job; *ret_posted is false when there is none left. */
 static bool post_next(Demo *demo, bool *ret_posted, CorError *err)
 {
     COR_CLEANUP(cor_json_freep) json_t *accepted = NULL;
 
-    while (demo->next < demo->walk.len && !demo->walk.files[demo->next].key) {
+    const json_t *stored = NULL;
+
+    while (demo->next < demo->walk.len && !(stored = stored_of(demo, demo->next))) {
         demo->next++;
     }
     *ret_posted = demo->next < demo->walk.len && demo->succeeded + demo->failed < demo->limit;
@@ -88,9 +97,9 @@ static bool post_next(Demo *demo, bool *ret_posted, CorError *err)
     const char *key = demo->walk.files[demo->next++].key;
     CorJobPost post = {
         .algo = demo->algo,
-        .study = STUDY,
-        .series = demo->series,
-        .image = key + strlen(STUDY "/") + strlen(demo->series) + 1,
+        .study = cor_json_string(stored, "study_instance_uid", ""),
+        .series = cor_json_string(stored, "series_instance_uid", ""),
+        .image = cor_json_string(stored, "sop_instance_uid", ""),
         .client_id = demo->client_id,
     };
     demo->posted_us = cor_time_us();
@@ -165,10 +174,12 @@ static bool run_on(Demo *demo, const char *folder, const CorCliArgs *args, CorEr
     char prefix[512];
 
     (void) snprintf(prefix, sizeof(prefix), STUDY "/%s", demo->series);
+    demo->stored = json_object();
     bool is_ok = cor_walk_add(&demo->walk, folder, prefix, err) &&
                  cor_upload_files(demo->client, &demo->walk, &options, err) &&
                  run_jobs(demo, args, err);
     cor_walk_done(&demo->walk);
+    json_decref(demo->stored);
     return is_ok;
 }
 

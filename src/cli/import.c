@@ -88,9 +88,10 @@ static void note(Import *import, const CorWalkFile *file, CorUploadOutcome outco
 }
 
 static void on_end(void *context, const CorWalkFile *file, CorUploadOutcome outcome,
-                   const char *why)
+                   const json_t *stored, const char *why)
 {
     Import *import = context;
+    (void) stored;
 
     import->ended++;
     note(import, file, outcome, why);

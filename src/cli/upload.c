@@ -97,7 +97,8 @@ static void close_slots(Uploads *uploads)
     curl_slist_free_all(uploads->headers);
 }
 
-static void end_file(Uploads *uploads, Slot *slot, CorUploadOutcome outcome, const char *why)
+static void end_file(Uploads *uploads, Slot *slot, CorUploadOutcome outcome, const json_t *stored,
+                     const char *why)
 {
     if (slot->source) {
         (void) fclose(slot->source);
@@ -105,7 +106,7 @@ static void end_file(Uploads *uploads, Slot *slot, CorUploadOutcome outcome, con
     }
     uploads->bytes_done += slot->file->size;
     slot->state = SLOT_IDLE;
-    uploads->options->on_end(uploads->options->context, slot->file, outcome, why);
+    uploads->options->on_end(uploads->options->context, slot->file, outcome, stored, why);
 }
 
 static void send_file(Uploads *uploads, Slot *slot)
@@ -152,7 +153,7 @@ static void begin_file(Uploads *uploads, Slot *slot)
         if (!slot->source) {
             CorError why = {0};
             (void) cor_fail_errno(&why, errno, "cannot be read");
-            end_file(uploads, slot, COR_UPLOAD_FAILED, why.text);
+            end_file(uploads, slot, COR_UPLOAD_FAILED, NULL, why.text);
             continue;
         }
         send_file(uploads, slot);
@@ -189,13 +190,14 @@ static void take_status(Uploads *uploads, Slot *slot)
             cor_json_parse(cor_string_text(slot->answer), cor_string_size(slot->answer),
                            &answer.json, NULL));
     if (status == 201) {
-        end_file(uploads, slot, COR_UPLOAD_STORED, "");
+        end_file(uploads, slot, COR_UPLOAD_STORED, answer.json, "");
     } else if (status == 200) {
-        end_file(uploads, slot, COR_UPLOAD_DUPLICATE, "");
+        end_file(uploads, slot, COR_UPLOAD_DUPLICATE, answer.json, "");
     } else {
         bool is_no_dicom = status == 400 || status == 415 || status == 422;
         (void) cor_client_fail(&answer, &why);
-        end_file(uploads, slot, is_no_dicom ? COR_UPLOAD_REFUSED : COR_UPLOAD_FAILED, why.text);
+        end_file(uploads, slot, is_no_dicom ? COR_UPLOAD_REFUSED : COR_UPLOAD_FAILED, NULL,
+                 why.text);
     }
     cor_client_answer_done(&answer);
 }
@@ -215,7 +217,7 @@ static bool take_end(Uploads *uploads, const CURLMsg *message, CorError *err)
         return true;
     }
     if (code == CURLE_READ_ERROR || code == CURLE_PARTIAL_FILE) { /* not the server's fault */
-        end_file(uploads, slot, COR_UPLOAD_FAILED,
+        end_file(uploads, slot, COR_UPLOAD_FAILED, NULL,
                  "changed or could not be read while it was sent");
         return true;
     }
@@ -223,7 +225,7 @@ static bool take_end(Uploads *uploads, const CURLMsg *message, CorError *err)
     if (err->code == COR_ERR_UNAVAILABLE) {
         return false;
     }
-    end_file(uploads, slot, COR_UPLOAD_FAILED, err->text);
+    end_file(uploads, slot, COR_UPLOAD_FAILED, NULL, err->text);
     *err = (CorError){0};
     return true;
 }

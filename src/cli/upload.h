@@ -13,6 +13,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/http-client.h"
 #include "cli/import-walk.h"
 
@@ -32,9 +33,10 @@ typedef enum CorUploadOutcome {
 
 typedef struct CorUploadOptions {
     int parallel; /* 1 to COR_UPLOAD_PARALLEL_MAX */
-    /* A file has ended; why is "" if it was stored. */
+    /* A file has ended.  stored is what the server says of it (its UIDs, the key under which it is
+     * now or was before), borrowed; NULL unless STORED or DUPLICATE.  why is "" then. */
     void (*on_end)(void *context, const CorWalkFile *file, CorUploadOutcome outcome,
-                   const char *why);
+                   const json_t *stored, const char *why);
     /* Called often; bytes sent so far.  Return false to stop. */
     bool (*on_tick)(void *context, uint64_t bytes);
     void *context;
