@@ -38,8 +38,8 @@ static_assert(COR_ARRAY_LEN(state_names) == COR_JOB_STATE_COUNT_, "name every st
 static const uint32_t allowed_next[COR_JOB_STATE_COUNT_] = {
     [COR_JOB_QUEUED] = BIT(COR_JOB_RUNNING) | BIT(COR_JOB_SUCCEEDED) | BIT(COR_JOB_FAILED) |
                        BIT(COR_JOB_CANCELLED),
-    [COR_JOB_RUNNING] = BIT(COR_JOB_QUEUED) | BIT(COR_JOB_SUCCEEDED) | BIT(COR_JOB_FAILED) |
-                        BIT(COR_JOB_CANCELLED),
+    [COR_JOB_RUNNING] =
+        BIT(COR_JOB_QUEUED) | BIT(COR_JOB_SUCCEEDED) | BIT(COR_JOB_FAILED) | BIT(COR_JOB_CANCELLED),
 };
 
 const char *cor_job_state_name(CorJobState state)

@@ -20,7 +20,8 @@ void cor_request_done(CorRequest *request)
 }
 
 /* Copy the text member name into a field of size bytes. */
-static bool copy_text(const json_t *object, const char *name, char *field, size_t size, CorError *err)
+static bool copy_text(const json_t *object, const char *name, char *field, size_t size,
+                      CorError *err)
 {
     const char *text = cor_json_string(object, name, NULL);
 

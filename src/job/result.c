@@ -56,7 +56,8 @@ static void add_first_overlay(json_t *event, const json_t *outputs)
     size_t index = 0;
     json_t *output = NULL;
 
-    json_array_foreach (outputs, index, output) {
+    json_array_foreach(outputs, index, output)
+    {
         if (strcmp(cor_json_string(output, "role", ""), "overlay") == 0) {
             (void) json_object_set_new(event, "dicom",
                                        json_pack("{s:O, s:O}", "bucket",
@@ -100,7 +101,8 @@ bool cor_event_from_result(const json_t *result, json_t **ret_event, CorError *e
             (void) json_object_set(event, members[i], member);
         }
     }
-    json_array_foreach (outputs, index, output) {
+    json_array_foreach(outputs, index, output)
+    {
         (void) json_array_append_new(shown, public_output(output));
     }
     if (!event || !shown || json_array_size(shown) != json_array_size(outputs)) {
@@ -119,8 +121,7 @@ bool cor_event_cancelled(const char *job_id, const char *algo_id, const char *cl
 {
     json_t *event =
         json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "result", "job_id", job_id, "algo_id",
-                  algo_id, "client_id", client_id, "status",
-                  cor_job_state_name(COR_JOB_CANCELLED));
+                  algo_id, "client_id", client_id, "status", cor_job_state_name(COR_JOB_CANCELLED));
 
     if (!event) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for an event");
