@@ -32,7 +32,7 @@ def until(condition, timeout=30.0, what="condition"):
         value = condition()
         if value:
             return value
-        time.sleep(0.01)
+        time.sleep(0.01)  # style-ok: a poll with an end
     raise AssertionError(f"{what} did not come true within {timeout} s")
 
 
