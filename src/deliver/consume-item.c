@@ -254,7 +254,8 @@ void cor_deliver_priv_item_complete(const CorDeliverOptions *options, CorDeliver
         return;
     }
     if (!fetch_outputs(options, item, &err) ||
-        !check_outputs(json_object_get(item->result, "outputs"), &err)) {
+        !check_outputs(json_object_get(item->result, "outputs"), &err) ||
+        !cor_deliver_priv_item_settle_digests(options, item, &err)) {
         give_up(item, &err);
         return;
     }

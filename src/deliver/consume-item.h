@@ -50,6 +50,11 @@ COR_MUSTCHECK bool cor_deliver_priv_item_look_up(CorSqlTxn *txn, CorDeliverItem 
 /** Fetch what is missing and make the texts that the ledger keeps. */
 void cor_deliver_priv_item_complete(const CorDeliverOptions *options, CorDeliverItem *item);
 
+/** Let its outputs say what their objects are now, where another job has stored under their keys.
+ */
+COR_MUSTCHECK bool cor_deliver_priv_item_settle_digests(const CorDeliverOptions *options,
+                                                        CorDeliverItem *item, CorError *err);
+
 /** True if derived objects of it belong into the catalogue. */
 bool cor_deliver_priv_item_has_rows(const CorDeliverItem *item);
 

@@ -42,7 +42,7 @@
 
 #define CONTROL_MAX 128
 #define SSE_SLACK 256
-#define SLOW_MS 1000
+#define SLOW_MS 2000
 
 #define BIT(state) (1u << (state))
 
@@ -302,17 +302,16 @@ static bool is_slow(const CorPushConn *conn)
 static void overflow(CorPushConn *conn, CorDeliverFrame *frame)
 {
     if (!is_slow(conn)) {
-        conn->has_overflowed = true;
         move(conn, COR_PUSH_WAITING);
         return;
     }
     (void) send_event(conn, frame); /* what does not fit closes it, with 1013 */
 }
 
-/* It still waits after such a burst, and there is more. */
+/* It waits, and there is more. */
 static void lose_patience(CorPushConn *conn)
 {
-    if (!conn->has_overflowed || !is_slow(conn)) {
+    if (!is_slow(conn)) {
         return;
     }
     cor_metric_add(&push_failures, NULL, 1);
@@ -443,7 +442,6 @@ void cor_deliver_priv_conn_page(CorPushPage *page)
 void cor_deliver_priv_conn_drained(CorPushConn *conn)
 {
     if (conn->state == COR_PUSH_WAITING) {
-        conn->has_overflowed = false;
         move(conn, COR_PUSH_CATCHING);
         ask(conn);
     }

@@ -61,7 +61,6 @@ typedef struct CorPushConn {
     int64_t next_seq;         /* the number that goes out next */
     int64_t newest_seq;       /* the largest number that is known to exist */
     bool looks_again;         /* something was committed while a page was on its way */
-    bool has_overflowed;      /* it waits because of a burst of live events */
     int64_t busy_since_ms;    /* its buffer has not been empty since */
     uint64_t frames;          /* WebSocket frames queued so far */
     uint64_t mark_frames;     /* /prod: so many must be taken ... */

@@ -180,3 +180,9 @@ static inline CorJobState ledger_state(CorSql *db, const char *job_id)
     MUST(cor_sql_read(db, ledger_state_run, &state, &err));
     return state.state;
 }
+
+static inline bool ledger_clear_outbox_run(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    (void) arg;
+    return cor_sql_exec(txn, "DELETE FROM outbox", err);
+}
