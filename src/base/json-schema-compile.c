@@ -7,7 +7,7 @@
  */
 #include "base/json-schema-node.h"
 
-#include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@
 #include "base/string.h"
 
 enum { DEPTH_MAX = 64, NODES_MAX = 10000, PATTERN_MAX = 256, REFS_MAX = 1000 };
+enum { PATTERN_NODES_MAX = 4096, PATTERN_GROUPS_MAX = 8 };
 
 typedef struct Ref {
     char *pointer;
@@ -282,21 +283,84 @@ static bool read_multiple(Compiler *compiler, CorSchemaNode *node, const json_t 
     return node->multiple.number > 0 || cor_fail(err, COR_ERR_INVALID, "must be more than 0");
 }
 
-/* What POSIX and ECMA-262 read differently, and back references, which can take for ever. */
-static bool is_portable_pattern(const char *text)
+/* The last character of what stands for one character at c; NULL if POSIX and ECMA-262 differ on
+ * it. */
+static const char *end_of_atom(const char *c)
 {
-    for (const char *c = text; *c; c++) {
-        bool is_word = (c[1] >= '0' && c[1] <= '9') || (c[1] >= 'A' && c[1] <= 'Z') ||
-                       (c[1] >= 'a' && c[1] <= 'z');
-        if ((*c == '\\' && (is_word || !c[1])) || (c[0] == '(' && c[1] == '?') ||
-            (strchr("*+?}", *c) && c[1] == '?')) {
-            return false;
-        }
-        if (*c == '\\') {
-            c++;
+    if (*c == '\\') {
+        return ispunct((unsigned char) c[1]) ? c + 1 : NULL;
+    }
+    if (*c != '[') {
+        return c;
+    }
+    c += c[1] == '^' ? 2 : 1;
+    c += *c == ']' ? 1 : 0; /* in the first place it stands for itself */
+    while (*c && *c != ']') {
+        c++;
+    }
+    return *c ? c : NULL;
+}
+
+/* How often a quantifier repeats what is before it, for the size of the automaton; 0 if it is none
+ * that is understood.  *ret_end is its last character. */
+static size_t repeats_of(const char *c, const char **ret_end)
+{
+    size_t counts[2] = {0};
+    int which = 0;
+
+    *ret_end = c;
+    if (*c == '*' || *c == '?') {
+        return 1;
+    }
+    if (*c == '+') {
+        return 2;
+    }
+    for (c++; *c && *c != '}'; c++) {
+        if (*c == ',' && which == 0) {
+            which = 1;
+        } else if (*c >= '0' && *c <= '9' && counts[which] < PATTERN_NODES_MAX) {
+            counts[which] = counts[which] * 10 + (size_t) (*c - '0');
+        } else {
+            return 0;
         }
     }
-    return true;
+    *ret_end = c;
+    return *c ? COR_MAX(counts[0] + (size_t) which, counts[1]) : 0;
+}
+
+/* Expressions that POSIX and ECMA-262 read alike, that need no back references (which can take for
+ * ever), and that glibc, which copies what is repeated, expands to a bounded automaton. */
+static bool is_tame_pattern(const char *text)
+{
+    size_t sums[PATTERN_GROUPS_MAX] = {0}; /* size of what is complete, per open group */
+    size_t last = 0;                       /* size of what a quantifier would repeat */
+    int depth = 0;
+    bool was_quantifier = false;
+
+    for (const char *c = text; c && *c; c++) {
+        bool is_quantifier = strchr("*+?{", *c) != NULL;
+        if (is_quantifier) {
+            last *= was_quantifier ? 0 : repeats_of(c, &c);
+            if (last == 0) {
+                return false;
+            }
+        } else if (*c == ')') {
+            last += sums[depth];
+            depth--;
+        } else {
+            sums[depth] += last;
+            last = strchr("(|^$", *c) ? 0 : 1;
+            if (*c == '(' && ++depth < PATTERN_GROUPS_MAX) {
+                sums[depth] = 0;
+            }
+            c = end_of_atom(c);
+        }
+        if (!c || depth < 0 || depth == PATTERN_GROUPS_MAX || last > PATTERN_NODES_MAX) {
+            return false;
+        }
+        was_quantifier = is_quantifier;
+    }
+    return depth == 0 && sums[0] + last <= PATTERN_NODES_MAX;
 }
 
 static bool read_pattern(Compiler *compiler, CorSchemaNode *node, const json_t *value,
@@ -305,7 +369,7 @@ static bool read_pattern(Compiler *compiler, CorSchemaNode *node, const json_t *
     const char *text = json_string_value(value);
 
     (void) compiler;
-    if (!text || strlen(text) > PATTERN_MAX || !is_portable_pattern(text)) {
+    if (!text || strlen(text) > PATTERN_MAX || !is_tame_pattern(text)) {
         return cor_fail(err, COR_ERR_INVALID,
                         "must be an expression that POSIX and ECMA-262 read alike");
     }
