@@ -16,6 +16,7 @@ import requests
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = pathlib.Path(os.environ.get("COR_TEST_CORSIA", ROOT / "build" / "corsia"))
 FAILPOINT_BINARY = pathlib.Path(os.environ.get("COR_TEST_CORSIA_FAILPOINTS", ROOT / "build-failpoints" / "corsia"))
+SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 SHARED = pathlib.Path(os.environ.get("COR_SHARED_DIR", ROOT.parent / "shared"))
 
 
@@ -42,7 +43,8 @@ class Server:
     def __init__(self, data, binary=BINARY, env=None, prefix=(), **config):
         self.data, self.binary, self.prefix = pathlib.Path(data), binary, list(prefix)
         self.config = {"disk_floor": "1 MiB", **config}
-        self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **(env or {})}
+        self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **{k: os.environ[k] for k in SANITIZERS if k in os.environ},
+                    **(env or {})}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
