@@ -17,9 +17,17 @@ def signal_all(process_ids, number):
             os.kill(pid, number)
 
 
+def is_idle(server):
+    queues = server.get("/queues").json()["queues"]
+    pool = server.get("/system").json()["hosts"]["jobs"]
+    is_empty = not any(queue["visible"] + queue["in_flight"] + queue["delayed"] for queue in queues)
+    return is_empty and pool["idle"] == pool["alive"] >= int(server.config.get("job_hosts_min", 1))
+
+
 @contextlib.contextmanager
 def held(server):
-    """Stop the job hosts that there are: what is claimed stays running until the end of the block."""
+    """Stop the job hosts when nothing runs: what is claimed then stays running until the end of the block."""
+    until(lambda: is_idle(server), what="idle hosts")
     stopped = pids(server)
     signal_all(stopped, signal.SIGSTOP)
     try:
