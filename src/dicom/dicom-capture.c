@@ -46,6 +46,61 @@ enum {
 #define VR_TM COR_DICOM_VR('T', 'M')
 #define VR_UI COR_DICOM_VR('U', 'I')
 
+/* Body parts that have no side (PS3.3 section C.7.3.1; terms of PS3.16 annex L that are not
+ * paired). */
+static const char *const unpaired_parts[] = {
+    "ABDOMEN",
+    "ABDOMENPELVIS",
+    "AORTA",
+    "BLADDER",
+    "BRAIN",
+    "CERVIX",
+    "CHEST",
+    "CHESTABDOMEN",
+    "CHESTABDPELVIS",
+    "COCCYX",
+    "COLON",
+    "CSPINE",
+    "CTSPINE",
+    "DUODENUM",
+    "ESOPHAGUS",
+    "GALLBLADDER",
+    "HEAD",
+    "HEADNECK",
+    "HEART",
+    "JAW",
+    "LARYNX",
+    "LIVER",
+    "LSPINE",
+    "LSSPINE",
+    "MEDIASTINUM",
+    "MOUTH",
+    "NECK",
+    "NECKCHEST",
+    "NECKCHESTABDOMEN",
+    "NOSE",
+    "PANCREAS",
+    "PELVIS",
+    "PENIS",
+    "PHARYNX",
+    "PROSTATE",
+    "RECTUM",
+    "SCROTUM",
+    "SELLA",
+    "SKULL",
+    "SPINE",
+    "SPLEEN",
+    "SSPINE",
+    "STERNUM",
+    "STOMACH",
+    "TLSPINE",
+    "TRACHEA",
+    "TSPINE",
+    "UTERUS",
+    "VAGINA",
+    "WHOLEBODY",
+};
+
 /* The call's arguments and what was worked out from them. */
 typedef struct Capture {
     const CorDicom *source;
@@ -359,67 +414,14 @@ static void write_patient_orientation(Capture *capture)
     text(capture, 0x00200020, VR_CS, letters);
 }
 
-/* Laterality, type 2C: not for body parts of which there is one, empty when nobody knows (PS3.3
- * section C.7.3.1; the terms are those of PS3.16 annex L that are not paired). */
+/* Laterality, type 2C: not for body parts of which there is one, empty when nobody knows. */
 static void write_laterality(Capture *capture)
 {
-    static const char *const unpaired[] = {
-        "ABDOMEN",
-        "ABDOMENPELVIS",
-        "AORTA",
-        "BLADDER",
-        "BRAIN",
-        "CERVIX",
-        "CHEST",
-        "CHESTABDOMEN",
-        "CHESTABDPELVIS",
-        "COCCYX",
-        "COLON",
-        "CSPINE",
-        "CTSPINE",
-        "DUODENUM",
-        "ESOPHAGUS",
-        "GALLBLADDER",
-        "HEAD",
-        "HEADNECK",
-        "HEART",
-        "JAW",
-        "LARYNX",
-        "LIVER",
-        "LSPINE",
-        "LSSPINE",
-        "MEDIASTINUM",
-        "MOUTH",
-        "NECK",
-        "NECKCHEST",
-        "NECKCHESTABDOMEN",
-        "NOSE",
-        "PANCREAS",
-        "PELVIS",
-        "PENIS",
-        "PHARYNX",
-        "PROSTATE",
-        "RECTUM",
-        "SCROTUM",
-        "SELLA",
-        "SKULL",
-        "SPINE",
-        "SPLEEN",
-        "SSPINE",
-        "STERNUM",
-        "STOMACH",
-        "TLSPINE",
-        "TRACHEA",
-        "TSPINE",
-        "UTERUS",
-        "VAGINA",
-        "WHOLEBODY",
-    };
     char part[32];
 
     if (cor_dicom_priv_code(capture->source, find(capture, 0x00180015), 0, part, sizeof(part))) {
-        for (size_t i = 0; i < COR_ARRAY_LEN(unpaired); i++) {
-            if (strcmp(part, unpaired[i]) == 0) {
+        for (size_t i = 0; i < COR_ARRAY_LEN(unpaired_parts); i++) {
+            if (strcmp(part, unpaired_parts[i]) == 0) {
                 return;
             }
         }

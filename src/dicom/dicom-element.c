@@ -173,7 +173,7 @@ bool cor_dicom_priv_number(const CorDicom *dicom, const CorDicomElement *element
     if (strspn(text, "0123456789+-.eE") != size) {
         return false; /* strtod() also knows hexadecimal, "inf" and "nan" */
     }
-    double number = strtod(text, &end);
+    double number = strtod(text, &end); // style-ok: its characters are checked above
     if (end != text + size || !isfinite(number)) {
         return false;
     }

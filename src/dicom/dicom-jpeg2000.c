@@ -131,7 +131,7 @@ static bool gather(const opj_image_t *image, CorDicomSamples *samples, CorError 
 
     samples->precision = image->comps[0].prec;
     samples->bytes_per_sample = bytes;
-    samples->data = malloc(pixels * count * bytes);
+    samples->data = reallocarray(NULL, pixels, count * bytes);
     if (!samples->data) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a frame of %zu bytes",
                         pixels * count * bytes);

@@ -16,10 +16,11 @@ typedef struct Range {
 } Range;
 
 /* Call the macro with the C type of each plane type that grey pixels have. */
-#define FOR_EACH_GREY_TYPE(Do)                                                            \
-    Do(COR_PIXEL_U8, uint8_t) Do(COR_PIXEL_S8, int8_t) Do(COR_PIXEL_U16, uint16_t)        \
-        Do(COR_PIXEL_S16, int16_t) Do(COR_PIXEL_U32, uint32_t) Do(COR_PIXEL_S32, int32_t) \
-            Do(COR_PIXEL_F32, float) Do(COR_PIXEL_F64, double)
+#define FOR_EACH_INTEGER_TYPE(Do)                                                  \
+    Do(COR_PIXEL_U8, uint8_t) Do(COR_PIXEL_S8, int8_t) Do(COR_PIXEL_U16, uint16_t) \
+        Do(COR_PIXEL_S16, int16_t) Do(COR_PIXEL_U32, uint32_t) Do(COR_PIXEL_S32, int32_t)
+#define FOR_EACH_GREY_TYPE(Do) \
+    FOR_EACH_INTEGER_TYPE(Do) Do(COR_PIXEL_F32, float) Do(COR_PIXEL_F64, double)
 
 static Range range_of(const CorDicomFrame *frame, size_t count)
 {
@@ -56,24 +57,25 @@ static bool fits_s16(double value)
     return value >= INT16_MIN && value <= INT16_MAX;
 }
 
+/* Every result is known to fit, so arithmetic modulo 2^16 gives it, eight pixels at a time. */
 static void rescale_to_s16(const CorDicomFrame *stored, size_t count, const CorDicomFrameInfo *info,
                            int16_t *out)
 {
-    int64_t slope = (int64_t) info->rescale_slope;
-    int64_t intercept = (int64_t) info->rescale_intercept;
+    uint16_t slope = (uint16_t) (int64_t) info->rescale_slope;
+    uint16_t intercept = (uint16_t) (int64_t) info->rescale_intercept;
 
-#define RESCALE(type, Type)                                            \
-    case type: {                                                       \
-        const Type *in = (const Type *) (const void *) stored->pixels; \
-        for (size_t i = 0; i < count; i++) {                           \
-            out[i] = (int16_t) ((int64_t) in[i] * slope + intercept);  \
-        }                                                              \
-        break;                                                         \
+#define RESCALE(type, Type)                                                                  \
+    case type: {                                                                             \
+        const Type *in = (const Type *) (const void *) stored->pixels;                       \
+        for (size_t i = 0; i < count; i++) {                                                 \
+            out[i] = (int16_t) (uint16_t) ((uint32_t) (uint16_t) in[i] * slope + intercept); \
+        }                                                                                    \
+        break;                                                                               \
     }
     switch (stored->plane.type) {
-        FOR_EACH_GREY_TYPE(RESCALE)
+        FOR_EACH_INTEGER_TYPE(RESCALE)
     default:
-        break;
+        break; /* real numbers are never rescaled to integers */
     }
 #undef RESCALE
 }

@@ -19,17 +19,23 @@ static int64_t integer_at(const CorDicom *dicom, uint32_t tag, int64_t fallback)
     return value;
 }
 
-/* Copy a number that must be from min to max. */
-static bool read_range(const CorDicom *dicom, uint32_t tag, int64_t fallback, int64_t min,
-                       int64_t max, int64_t *ret_value, CorError *err)
-{
-    int64_t value = integer_at(dicom, tag, fallback);
+/* A number, what it is if absent, and what it must be. */
+typedef struct Wanted {
+    uint32_t tag;
+    int64_t fallback;
+    int64_t min;
+    int64_t max;
+} Wanted;
 
-    if (value < min || value > max) {
+static bool read_range(const CorDicom *dicom, Wanted wanted, int64_t *ret_value, CorError *err)
+{
+    int64_t value = integer_at(dicom, wanted.tag, wanted.fallback);
+
+    if (value < wanted.min || value > wanted.max) {
         return cor_fail(err, COR_ERR_INVALID,
                         "element (%04" PRIX32 ",%04" PRIX32 ") is missing or not from %" PRId64
                         " to %" PRId64,
-                        tag >> 16, tag & 0xFFFF, min, max);
+                        wanted.tag >> 16, wanted.tag & 0xFFFF, wanted.min, wanted.max);
     }
     *ret_value = value;
     return true;
@@ -42,10 +48,10 @@ static bool read_size(const CorDicom *dicom, CorDicomImage *image, CorError *err
     int64_t frames = 0;
     int64_t samples = 0;
 
-    if (!read_range(dicom, 0x00280010, 0, 1, 65535, &rows, err) ||
-        !read_range(dicom, 0x00280011, 0, 1, 65535, &columns, err) ||
-        !read_range(dicom, 0x00280008, 1, 0, INT32_MAX, &frames, err) ||
-        !read_range(dicom, 0x00280002, 1, 1, 65535, &samples, err)) {
+    if (!read_range(dicom, (Wanted){0x00280010, 0, 1, 65535}, &rows, err) ||
+        !read_range(dicom, (Wanted){0x00280011, 0, 1, 65535}, &columns, err) ||
+        !read_range(dicom, (Wanted){0x00280008, 1, 0, INT32_MAX}, &frames, err) ||
+        !read_range(dicom, (Wanted){0x00280002, 1, 1, 65535}, &samples, err)) {
         return false;
     }
     if (samples != 1 && samples != 3) {
@@ -74,15 +80,16 @@ static bool read_bits(const CorDicom *dicom, const CorDicomElement *pixels, CorD
         image->is_signed = true;
         return true;
     }
-    if (!read_range(dicom, 0x00280100, 0, 1, 64, &allocated, err)) {
+    if (!read_range(dicom, (Wanted){0x00280100, 0, 1, 64}, &allocated, err)) {
         return false;
     }
     if (allocated != 1 && allocated != 8 && allocated != 16 && allocated != 32) {
         return cor_fail(err, COR_ERR_UNSUPPORTED, "samples of %" PRId64 " allocated bits",
                         allocated);
     }
-    if (!read_range(dicom, 0x00280101, allocated, 1, allocated, &stored, err) ||
-        !read_range(dicom, 0x00280102, stored - 1, stored - 1, allocated - 1, &high, err)) {
+    if (!read_range(dicom, (Wanted){0x00280101, allocated, 1, allocated}, &stored, err) ||
+        !read_range(dicom, (Wanted){0x00280102, stored - 1, stored - 1, allocated - 1}, &high,
+                    err)) {
         return false;
     }
     image->bits_allocated = (uint16_t) allocated;

@@ -70,7 +70,7 @@ bool cor_dicom_priv_rle(const uint8_t *data, size_t size, CorDicomSamples *sampl
                         size < 4 ? 0 : cor_dicom_priv_u32(data, false), segments);
     }
     samples->bytes_per_sample = bytes;
-    samples->data = malloc(pixels * segments);
+    samples->data = reallocarray(NULL, pixels, segments);
     if (!samples->data) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a frame of %zu bytes",
                         pixels * segments);

@@ -232,9 +232,13 @@ static int capture_one(const char *path, const char *frame, const char *output)
 {
     COR_CLEANUP(cor_dicom_freep) CorDicom *dicom = NULL;
     CorError err = {0};
+    uint32_t number = 0;
 
+    if (sscanf(frame, "%" SCNu32, &number) != 1) {
+        return 2;
+    }
     if (!cor_dicom_init(&err) || !open_file(path, &dicom, &err) ||
-        !write_capture(dicom, (uint32_t) strtoul(frame, NULL, 10), output, &err)) {
+        !write_capture(dicom, number, output, &err)) {
         return print(json_pack("{s:o}", "error", error_json(&err)));
     }
     return print(json_object());
