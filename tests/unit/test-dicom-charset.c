@@ -3,7 +3,9 @@
 
 #include "dicom/dicom.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "dicom-builder.h"
 
@@ -100,6 +102,30 @@ static void text_is_cut_between_characters(void **state)
     cor_dicom_free(dicom);
 }
 
+/* Hosts have no file system: the converters are there once the room is prepared. */
+static void no_set_needs_a_file_after_preparing(void **state)
+{
+    struct rlimit before;
+    (void) state;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(open("/dev/null", O_RDONLY | O_CLOEXEC), -1);
+    single_byte_sets_are_read(state);
+    sets_without_escapes_are_read(state);
+    escape_sequences_switch_sets(state);
+    assert_name("ISO_IR 101", "\xB3", "ł");
+    assert_name("ISO_IR 109", "\xA1", "Ħ");
+    assert_name("ISO_IR 110", "\xA2", "ĸ");
+    assert_name("ISO_IR 127", "\xC7", "ا");
+    assert_name("ISO_IR 138", "\xE0", "א");
+    assert_name("ISO_IR 148", "\xD0", "Ğ");
+    assert_name("ISO_IR 203", "\xA4", "€");
+    assert_name("\\ISO 2022 IR 159", "\033$(DD_\033(B", "榭");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 static int prepare(void **state)
 {
     (void) state;
@@ -109,6 +135,8 @@ static int prepare(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            no_set_needs_a_file_after_preparing), /* first: the others would load sets */
         cmocka_unit_test(single_byte_sets_are_read),
         cmocka_unit_test(sets_without_escapes_are_read),
         cmocka_unit_test(escape_sequences_switch_sets),
