@@ -157,7 +157,8 @@ struct CorHttpRequest {
 
     int64_t content_length; /* -1: chunked; 0: no body */
     uint64_t body_max;
-    uint64_t body_seen; /* bytes that came, drained ones too */
+    uint64_t body_seen;       /* bytes that came, drained ones too */
+    int64_t body_deadline_ms; /* as it was before the body */
     uint8_t *body;
     size_t body_capacity;
     size_t body_size;

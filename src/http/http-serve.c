@@ -251,15 +251,14 @@ void cor_http_priv_on_completed(void *context, struct MHD_Connection *connection
 
 /* ---- Bodies ---- */
 
-/* A large body gets the time that the slowest acceptable line needs for it. */
+/* The bytes of a stream buy the time that the slowest acceptable line needs for them. */
 static void extend_deadline(CorHttpRequest *req)
 {
-    const CorHttpServerOptions *options = &req->server->options;
-    uint64_t size = req->content_length > 0 ? (uint64_t) req->content_length : req->body_max;
-    int64_t extra = (int64_t) (size / (uint64_t) options->bytes_per_s_min) * 1000;
+    uint64_t rate = (uint64_t) req->server->options.bytes_per_s_min;
 
     if (req->route->route.body == COR_HTTP_BODY_STREAM) {
-        atomic_fetch_add(&req->conn->deadline_ms, extra);
+        atomic_store(&req->conn->deadline_ms,
+                     req->body_deadline_ms + (int64_t) (req->body_seen / rate) * 1000);
     }
 }
 
@@ -414,7 +413,7 @@ static enum MHD_Result on_headers(CorHttpRequest *req)
         return refuse(req);
     }
     const CorHttpRoute *route = &req->route->route;
-    extend_deadline(req);
+    req->body_deadline_ms = atomic_load(&req->conn->deadline_ms);
     if (route->body == COR_HTTP_BODY_STREAM) {
         if (route->upload->begin &&
             !route->upload->begin(req, &req->res, cor_http_req_context(req), &req->upload)) {
@@ -433,6 +432,7 @@ static enum MHD_Result on_body(CorHttpRequest *req, const char *data, size_t *si
     req->body_seen += taken;
     switch (req->stage) {
     case HTTP_STAGE_BODY:
+        extend_deadline(req);
         return take_body(req, data, taken) ? MHD_YES : refuse(req);
     case HTTP_STAGE_REFUSED:
         return MHD_YES;

@@ -105,7 +105,7 @@ typedef struct CorHttpServerOptions {
     size_t header_max;          /* 0: 16 KiB for request line and headers */
     int64_t request_timeout_ms; /* for line, headers and body together; 0: 30 s */
     int64_t idle_timeout_ms;    /* between two requests of a connection; 0: 75 s */
-    int64_t bytes_per_s_min;    /* slower large bodies, in or out, are cut; 0: 32 KiB/s */
+    int64_t bytes_per_s_min;    /* slower streams and answers are cut; 0: 32 KiB/s */
 
     CorHttpAccessFn on_access; /* called on the pool's threads; may be NULL */
     void *access_context;
