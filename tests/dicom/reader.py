@@ -5,6 +5,7 @@ import os
 import pathlib
 import resource
 import subprocess
+import sys
 import tempfile
 
 import numpy
@@ -12,10 +13,14 @@ import numpy
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('COR_BUILD_DIR', ROOT / 'build'))
 DRIVER = BUILD / 'tests' / 'dicom' / 'dicom-read'
+BINARY = BUILD / 'corsia'
 MEMORY_MAX = 1 << 30
 SECONDS_MAX = 60
 TYPES = {'u1': 'u1', 'i1': 'i1', 'u2': '<u2', 'i2': '<i2', 'u4': '<u4', 'i4': '<i4', 'f4': '<f4', 'f8': '<f8',
          'rgb': 'u1'}
+
+sys.path.append(str(ROOT / 'tests' / 'integration'))
+import host_protocol  # noqa: E402  (the folder has to be known first)
 
 
 def _bounded():
@@ -80,3 +85,37 @@ class Answer:
 def _sentence(error):
     assert error['text'], 'a refusal without a reason'
     return f"{error['code']}: {error['text']}"
+
+
+class RealHost:
+    """`corsia host` in its sandbox, greeted once and asked about one file after the other."""
+
+    def __init__(self):
+        self._host = None
+
+    def _ask(self, op, data, **members):
+        """(result or output's message, output's bytes), or the refusal as a string."""
+        if self._host is None:
+            self._host = host_protocol.Host(BINARY)
+        try:
+            answers = list(self._host.answers(self._host.ask(op, [data], **members)))
+        except host_protocol.HostError as error:
+            return f'{error.code}: {error.message}', None
+        outputs = [answer for answer in answers if answer[0]['answer'] == 'output']
+        return outputs[0] if outputs else answers[-1]
+
+    def index(self, data):
+        """The catalogue record, or the refusal as a string."""
+        message, output = self._ask('index', data)
+        if isinstance(message, str):
+            return message
+        return json.loads(output) if output is not None else message['record']
+
+    def decode(self, data, frame, values):
+        """The bytes of a frame's plane, or the refusal as a string."""
+        message, output = self._ask('decode', data, frame=frame, values=values)
+        return message if isinstance(message, str) else output
+
+    def close(self):
+        if self._host:
+            self._host.close()

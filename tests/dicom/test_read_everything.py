@@ -165,6 +165,30 @@ def check_palette(ds, answer, expected):
     assert numpy.array_equal(answer.plane('shown', 0), (colours >> drop).reshape(-1).astype('u1'))
 
 
+@pytest.fixture(scope='module')
+def host():
+    running = reader.RealHost()
+    yield running
+    running.close()
+
+
+@pytest.mark.skipif(not reader.BINARY.exists(), reason='the executable is not built')
+@pytest.mark.parametrize('name, path', FILES, ids=[name for name, _ in FILES])
+def test_a_sandboxed_host_reads_a_file_like_the_reader_without_one(name, path, host):
+    data = path.read_bytes()
+    with reader.Answer(path) as answer:
+        refusals = answer.refusals()
+        index = host.index(data)
+        assert index == (refusals.get('open') or refusals.get('index') or answer.answer['index'])
+        if 'open' in refusals or 'pixels' in refusals:
+            assert host.decode(data, 1, 'stored') == (refusals.get('open') or refusals['pixels'])
+            return
+        stored = answer.plane('stored' if answer.answer['image']['palette'] else 'shown', 0)
+        assert host.decode(data, 1, 'stored') == stored.tobytes()
+        modality = answer.plane('modality', 0)
+        assert host.decode(data, 1, 'modality') == (modality if isinstance(modality, str) else modality.tobytes())
+
+
 @pytest.mark.parametrize('name, path', FILES, ids=[name for name, _ in FILES])
 def test_a_file_is_read_like_others_read_it_or_refused_for_a_listed_reason(name, path):
     with reader.Answer(path) as answer:
