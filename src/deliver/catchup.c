@@ -104,16 +104,16 @@ static bool read_page(CorSqlTxn *txn, void *arg, CorError *err)
 {
     Reading *reading = arg;
     CorPushPage *page = reading->page;
-    const char *client_id = reading->wish->conn->client->id;
+    CorEventRange range = {.client_id = reading->wish->conn->client->id, .max = COR_PUSH_PAGE_MAX};
     CorClientLog log = {0};
 
-    if (!cor_ledger_client(txn, client_id, &log, err)) {
+    if (!cor_ledger_client(txn, range.client_id, &log, err)) {
         return false;
     }
     place(reading->wish, &log, page);
     reading->expected = page->start + 1;
-    if (!cor_ledger_events(txn, client_id, page->start, COR_PUSH_PAGE_MAX, add_event, reading,
-                           err)) {
+    range.since = page->start;
+    if (!cor_ledger_events(txn, &range, add_event, reading, err)) {
         return false;
     }
     if (page->len == 0 && log.last > page->start) {

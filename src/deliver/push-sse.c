@@ -146,8 +146,8 @@ static bool read_page(CorSqlTxn *txn, void *arg, CorError *err)
         page->since = page->log.acked;
     }
     page->shown = page->since;
-    return cor_ledger_events(txn, page->client_id, page->since, page->limit, add_to_page, page,
-                             err);
+    CorEventRange range = {.client_id = page->client_id, .since = page->since, .max = page->limit};
+    return cor_ledger_events(txn, &range, add_to_page, page, err);
 }
 
 static void serve_page(CorDeliver *deliver, CorHttpRequest *req, CorHttpResponse *res,

@@ -46,7 +46,7 @@ bool cor_ledger_client(CorSqlReader *reader, const char *client_id, CorClientLog
     return true;
 }
 
-bool cor_ledger_events(CorSqlReader *reader, const char *client_id, int64_t since, size_t max,
+bool cor_ledger_events(CorSqlReader *reader, const CorEventRange *range,
                        bool (*visit)(void *context, int64_t seq, int64_t created_unix_ms,
                                      const char *body, CorError *err),
                        void *context, CorError *err)
@@ -56,9 +56,9 @@ bool cor_ledger_events(CorSqlReader *reader, const char *client_id, int64_t sinc
     CorSqlStmt *stmt = cor_sql_stmt(reader, sql);
     bool has_row = false;
 
-    cor_sql_bind_text(stmt, 1, client_id);
-    cor_sql_bind_int(stmt, 2, since);
-    cor_sql_bind_int(stmt, 3, (int64_t) max);
+    cor_sql_bind_text(stmt, 1, range->client_id);
+    cor_sql_bind_int(stmt, 2, range->since);
+    cor_sql_bind_int(stmt, 3, (int64_t) range->max);
     while (cor_sql_next(stmt, &has_row, err)) {
         if (!has_row) {
             return true;

@@ -137,12 +137,19 @@ typedef struct CorClientLog {
 COR_MUSTCHECK bool cor_ledger_client(CorSqlReader *reader, const char *client_id,
                                      CorClientLog *ret_log, CorError *err);
 
-/** Visit up to max events with number > since, in order.  body is the stored JSON. */
-COR_MUSTCHECK bool
-cor_ledger_events(CorSqlReader *reader, const char *client_id, int64_t since, size_t max,
-                  bool (*visit)(void *context, int64_t seq, int64_t created_unix_ms,
-                                const char *body, CorError *err),
-                  void *context, CorError *err);
+/* A stretch of a client's log: up to max events with numbers above since. */
+typedef struct CorEventRange {
+    const char *client_id;
+    int64_t since;
+    size_t max;
+} CorEventRange;
+
+/** Visit the events of a range in order.  body is the stored JSON. */
+COR_MUSTCHECK bool cor_ledger_events(CorSqlReader *reader, const CorEventRange *range,
+                                     bool (*visit)(void *context, int64_t seq,
+                                                   int64_t created_unix_ms, const char *body,
+                                                   CorError *err),
+                                     void *context, CorError *err);
 
 /** Move a client's cursor forward to seq (never back, never beyond the last event). */
 COR_MUSTCHECK bool cor_ledger_ack(CorSqlTxn *txn, const char *client_id, int64_t seq,

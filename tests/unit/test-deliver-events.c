@@ -94,9 +94,11 @@ static Block stream_next(Stream *stream)
 static void expect_event(Stream *stream, int64_t seq)
 {
     Block block = stream_next(stream);
+    char id[32];
 
     assert_string_equal(block.event, "result");
-    assert_int_equal(strtoll(block.id, NULL, 10), seq);
+    (void) snprintf(id, sizeof(id), "%lld", (long long) seq);
+    assert_string_equal(block.id, id);
     assert_int_equal(cor_json_integer(block.data, "seq", -1), seq);
     json_decref(block.data);
 }

@@ -452,7 +452,9 @@ static bool read_events(CorSqlTxn *txn, void *arg, CorError *err)
 {
     EventsSeen *seen = arg;
 
-    return cor_ledger_events(txn, "c1", seen->since, seen->max, see_event, seen, err);
+    CorEventRange range = {.client_id = "c1", .since = seen->since, .max = seen->max};
+
+    return cor_ledger_events(txn, &range, see_event, seen, err);
 }
 
 static void events_come_in_order_after_a_number_and_up_to_a_bound(void **state)
