@@ -138,7 +138,7 @@ static struct MHD_Response *of_pieces(CorHttpResponse *res)
 static void on_upgrade(void *context, struct MHD_Connection *connection, void *slot,
                        const char *early, size_t early_size, MHD_socket socket,
                        struct MHD_UpgradeResponseHandle *handle)
-{
+{ // style-ok: libmicrohttpd's signature
     CorHttpRequest *req = slot;
     CorHttpUpgrade upgrade = req->res.upgrade;
     (void) context;

@@ -462,7 +462,7 @@ static enum MHD_Result on_end(CorHttpRequest *req)
 enum MHD_Result cor_http_priv_on_access(void *context, struct MHD_Connection *connection,
                                         const char *url, const char *method, const char *version,
                                         const char *data, size_t *size, void **slot)
-{
+{ // style-ok: libmicrohttpd's signature
     CorHttpRequest *req = *slot;
     (void) context;
     (void) connection;

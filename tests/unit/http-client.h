@@ -160,7 +160,9 @@ static inline bool client_read_answer(int fd, Answer *answer, bool is_head)
         return client_read_chunks(fd, answer);
     }
     length = answer_header(answer, "Content-Length");
-    answer->size = length ? (size_t) strtoull(length, NULL, 10) : 0;
+    if (length) {
+        (void) sscanf(length, "%zu", &answer->size);
+    }
     answer->body = calloc(1, answer->size + 1);
     assert_non_null(answer->body);
     return client_read(fd, answer->body, answer->size);
