@@ -121,7 +121,7 @@ size_t cor_string_size(const CorString *string)
 
 void cor_string_truncate(CorString *string, size_t size)
 {
-    if (!string || !string->text) {
+    if (!string) {
         return;
     }
     if (size < string->size) {

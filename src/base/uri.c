@@ -9,12 +9,13 @@
 #include "base/hash.h"
 #include "base/id.h"
 
-/* "nats://user:secret@host" becomes "nats://user:***@host". */
+/* "nats://user:secret@host" becomes "nats://user:***@host".  The last '@' counts: hiding too much
+ * of a URI with a sloppily written password is better than showing a part of the password. */
 static void hide_password(char *text, size_t size)
 {
     char hidden[COR_URI_MAX];
     char *authority = strstr(text, "://");
-    char *at = authority ? strchr(authority + 3, '@') : NULL;
+    char *at = authority ? strrchr(authority + 3, '@') : NULL;
     char *colon = authority ? strchr(authority + 3, ':') : NULL;
 
     if (!at || !colon || colon > at) {
