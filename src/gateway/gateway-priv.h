@@ -135,6 +135,12 @@ void cor_gateway_priv_sweeper_stop(CorSweeper *sweeper);
 /** A job ended without a result: look for what it may have left, when there is time. */
 void cor_gateway_priv_sweep_later(CorSweeper *sweeper);
 
+/* --- sweep-row.c --- */
+
+/** Tell whether a derived object has a row; one that is older than the object follows it. */
+COR_MUSTCHECK bool cor_gateway_priv_sweep_row(CorGateway *gateway, const char *bucket,
+                                              const char *key, bool *ret_has_row, CorError *err);
+
 /* --- queues.c --- */
 
 /** The queue of a name; NULL if there is none. */

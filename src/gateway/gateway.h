@@ -94,3 +94,4 @@ void cor_gateway_job_progress(void *gateway, const CorRequest *request, double f
                               const char *stage);
 void cor_gateway_job_postponed(void *gateway, const char *job_id);
 void cor_gateway_job_ended(void *gateway, const char *job_id);
+void cor_gateway_job_abandoned(void *gateway, const char *job_id);

@@ -204,3 +204,11 @@ void cor_gateway_job_ended(void *context, const char *job_id)
     forget(gateway->running, job_id);
     count_finished(gateway);
 }
+
+void cor_gateway_job_abandoned(void *context, const char *job_id)
+{
+    CorGateway *gateway = context;
+
+    (void) job_id;
+    cor_gateway_priv_sweep_later(gateway->sweeper);
+}

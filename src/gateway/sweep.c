@@ -84,6 +84,10 @@ static bool is_named(CorSweeper *sweeper, Question *question, CorError *err)
     if (strcmp(question->bucket, COR_BUCKET_JOBS) == 0) {
         return job_list_is_named(sweeper, question, err);
     }
+    if (strcmp(question->bucket, COR_BUCKET_OUTPUT) == 0) {
+        return cor_gateway_priv_sweep_row(sweeper->gateway, question->bucket, question->key,
+                                          &question->is_named, err);
+    }
     return cor_sql_read(sweeper->gateway->options.catalog, ask_catalog, question, err);
 }
 

@@ -393,6 +393,19 @@ static void give_back(CorWork *work, int64_t delay_ms, bool counts)
     check_settled(work, ok, &err);
 }
 
+/* The worker is done with the job.  What it has stored is named by a result, or by nobody. */
+static void tell_end(const CorWork *work, bool has_succeeded)
+{
+    const CorWorkerEvents *events = &work->worker->options.events;
+
+    if (events->ended) {
+        events->ended(events->context, work->request.job_id);
+    }
+    if (events->abandoned && !has_succeeded && json_array_size(work->outputs) > 0) {
+        events->abandoned(events->context, work->request.job_id);
+    }
+}
+
 static int64_t doubled(int64_t first_ms, int times, int64_t max_ms)
 {
     int64_t delay_ms = first_ms;
@@ -418,7 +431,6 @@ static void postpone_for_store(CorWork *work, const CorError *err)
 static void end_failed(CorWork *work, const char *code, const CorError *why,
                        const char *dead_reason)
 {
-    const CorWorkerEvents *events = &work->worker->options.events;
     CorError err = {0};
 
     log_settled(work, "job failed", why);
@@ -433,9 +445,7 @@ static void end_failed(CorWork *work, const char *code, const CorError *why,
     } else {
         acknowledge(work);
     }
-    if (events->ended) {
-        events->ended(events->context, work->request.job_id);
-    }
+    tell_end(work, false);
 }
 
 /* The word for a host that was lost, for clients. */
@@ -470,7 +480,6 @@ static void end_attempt(CorWork *work, const char *code, const CorError *err)
 /* Stopped from outside: the reason decides, whatever the error says. */
 static bool settle_stopped(CorWork *work)
 {
-    const CorWorkerEvents *events = &work->worker->options.events;
 
     (void) pthread_mutex_lock(&work->worker->mutex);
     CorWorkStop stop = work->stop;
@@ -479,9 +488,7 @@ static bool settle_stopped(CorWork *work)
     switch (stop) {
     case COR_WORK_CANCELLED:
         acknowledge(work);
-        if (events->ended) {
-            events->ended(events->context, work->request.job_id);
-        }
+        tell_end(work, false);
         return true;
     case COR_WORK_SHUTDOWN:
         give_back(work, 0, false);
@@ -526,7 +533,6 @@ static void settle(CorWork *work, const CorError *err)
 
 void cor_worker_priv_work(CorWork *work)
 {
-    const CorWorkerEvents *events = &work->worker->options.events;
     CorError err = {0};
 
     work->stage = "fetch";
@@ -543,9 +549,7 @@ void cor_worker_priv_work(CorWork *work)
     } else {
         atomic_store(&work->worker->store_failures, 0);
         acknowledge(work);
-        if (events->ended) {
-            events->ended(events->context, work->request.job_id);
-        }
+        tell_end(work, true);
     }
     json_decref(work->outputs);
     work->outputs = NULL;
