@@ -2,7 +2,7 @@
 /* `corsia serve`: the wiring.  What is opened is listed once, in order; closing goes backwards.
  *
  *   data directory -> databases -> objects -> queues -> host pools -> gateway -> sockets
- *     -> deliver -> HTTP -> relay -> worker -> (wait for a signal) -> drain
+ *     -> deliver -> relay -> HTTP -> worker -> (wait for a signal) -> drain
  *
  * Draining: refuse new work, let the worker finish or give back what it holds while results are
  * still delivered, end the HTTP server, then everything else.
@@ -10,6 +10,7 @@
 #include "cli/serve.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,8 @@ typedef struct Server {
     CorDeliver *deliver;
     CorHttpRoute *routes;
     CorHttpServer *http;
-    CorWorker *worker;
+    pthread_mutex_t worker_mutex;
+    CorWorker *worker; /* guarded by worker_mutex */
 } Server;
 
 /* --- stores --- */
@@ -254,9 +256,18 @@ static void cancel_run(void *context, const char *job_id)
 {
     Server *server = context;
 
+    (void) pthread_mutex_lock(&server->worker_mutex);
     if (server->worker) {
         (void) cor_worker_cancel(server->worker, job_id);
     }
+    (void) pthread_mutex_unlock(&server->worker_mutex);
+}
+
+/* Before anybody can ask it and before a worker finds jobs of a former life: both talk to it at
+ * once. */
+static bool start_gateway(Server *server, CorError *err)
+{
+    return cor_gateway_start(server->gateway, server->deliver, server->ws, cancel_run, server, err);
 }
 
 static bool start_worker(Server *server, CorError *err)
@@ -275,10 +286,23 @@ static bool start_worker(Server *server, CorError *err)
                                            .progress = cor_gateway_job_progress,
                                            .postponed = cor_gateway_job_postponed,
                                            .ended = cor_gateway_job_ended,
+                                           .abandoned = cor_gateway_job_abandoned,
                                            .context = server->gateway}};
 
-    return cor_worker_start(&options, &server->worker, err) &&
-           cor_gateway_start(server->gateway, server->deliver, server->ws, cancel_run, server, err);
+    (void) pthread_mutex_lock(&server->worker_mutex);
+    bool ok = cor_worker_start(&options, &server->worker, err);
+    (void) pthread_mutex_unlock(&server->worker_mutex);
+    return ok;
+}
+
+/* Drained, it can still be told of a cancellation; stopped, it cannot. */
+static void stop_worker(Server *server, int64_t drain_ms)
+{
+    cor_worker_drain(server->worker, drain_ms);
+    (void) pthread_mutex_lock(&server->worker_mutex);
+    CorWorker *worker = COR_TAKE(server->worker);
+    (void) pthread_mutex_unlock(&server->worker_mutex);
+    cor_worker_stop(worker);
 }
 
 /* --- the whole --- */
@@ -289,8 +313,8 @@ static bool start(Server *server, CorError *err)
            cor_config_read_token(server->config->token_file, &server->token, err) &&
            start_hosts(server, err) && open_databases(server, err) &&
            cor_blob_open(server->config->blob, &server->blobs, err) && open_queues(server, err) &&
-           open_gateway(server, err) && start_delivery(server, err) && start_http(server, err) &&
-           start_worker(server, err);
+           open_gateway(server, err) && start_delivery(server, err) && start_gateway(server, err) &&
+           start_http(server, err) && start_worker(server, err);
 }
 
 static void stop(Server *server)
@@ -300,7 +324,7 @@ static void stop(Server *server)
     if (server->gateway) {
         cor_gateway_drain(server->gateway);
     }
-    cor_worker_stop(server->worker, drain_ms);
+    stop_worker(server, drain_ms);
     if (server->http && !cor_http_server_drain(server->http, drain_ms)) {
         cor_log_warning("requests were cut off at the end of the drain");
     }
@@ -348,7 +372,7 @@ static void raise_limits(void)
 
 int cor_cli_serve(int argc, char *const *argv)
 {
-    Server server = {0};
+    Server server = {.worker_mutex = PTHREAD_MUTEX_INITIALIZER};
     CorError err = {0};
     int64_t started_ms = cor_time_ms();
 

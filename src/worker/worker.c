@@ -305,30 +305,32 @@ bool cor_worker_start(const CorWorkerOptions *options, CorWorker **ret_worker, C
     (void) pthread_mutex_init(&worker->mutex, NULL);
     (void) pthread_mutex_init(&worker->wake_mutex, NULL);
     if (!worker->requests || !worker->threads) {
-        cor_worker_stop(worker, 0);
+        cor_worker_stop(worker);
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for the worker");
     }
     memcpy(worker->requests, options->requests, options->request_len * sizeof(CorQueue *));
     if (!cor_cond_init(&worker->wake, err) || !cor_cond_init(&worker->changed, err)) {
-        cor_worker_stop(worker, 0);
+        cor_worker_stop(worker);
         return false;
     }
     for (size_t i = 0; i < options->request_len; i++) {
         cor_queue_watch(worker->requests[i], on_arrival, worker);
     }
     if (!start_threads(worker, err)) {
-        cor_worker_stop(worker, 0);
+        cor_worker_stop(worker);
         return false;
     }
     *ret_worker = worker;
     return true;
 }
 
-/* Wait until nothing is held, at most until the deadline. */
-static void drain(CorWorker *worker, int64_t drain_ms)
+void cor_worker_drain(CorWorker *worker, int64_t drain_ms)
 {
     int64_t deadline_ms = cor_time_ms() + drain_ms;
 
+    if (!worker) {
+        return;
+    }
     (void) pthread_mutex_lock(&worker->wake_mutex);
     atomic_store(&worker->is_stopping, true);
     (void) pthread_cond_broadcast(&worker->wake);
@@ -340,11 +342,14 @@ static void drain(CorWorker *worker, int64_t drain_ms)
     for (CorWork *work = worker->held; work; work = work->next) {
         stop_work(work, COR_WORK_SHUTDOWN);
     }
+    while (worker->held) {
+        (void) pthread_cond_wait(&worker->changed, &worker->mutex);
+    }
     (void) pthread_cond_broadcast(&worker->changed);
     (void) pthread_mutex_unlock(&worker->mutex);
 }
 
-void cor_worker_stop(CorWorker *worker, int64_t drain_ms)
+void cor_worker_stop(CorWorker *worker)
 {
     if (!worker) {
         return;
@@ -355,7 +360,7 @@ void cor_worker_stop(CorWorker *worker, int64_t drain_ms)
         }
     }
     if (worker->thread_len > 0) {
-        drain(worker, drain_ms);
+        cor_worker_drain(worker, 0);
     }
     for (size_t i = 0; i < worker->thread_len; i++) {
         cor_thread_join(worker->threads[i]);
@@ -363,8 +368,8 @@ void cor_worker_stop(CorWorker *worker, int64_t drain_ms)
     cor_thread_join(worker->renewer);
     (void) pthread_cond_destroy(&worker->wake);
     (void) pthread_cond_destroy(&worker->changed);
-    (void) pthread_mutex_destroy(&worker->wake_mutex);
     (void) pthread_mutex_destroy(&worker->mutex);
+    (void) pthread_mutex_destroy(&worker->wake_mutex);
     free(worker->threads);
     free(worker->requests);
     free(worker);

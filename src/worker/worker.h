@@ -10,7 +10,7 @@
  * Ownership  cor_worker_start() gives an object to stop; what its options point to stays the
  *            caller's and outlives it.
  * Threads    Thread-safe.  The callbacks come from the worker's threads, several at once.
- * Blocking   cor_worker_stop() waits until every slot is done or its time is over.
+ * Blocking   cor_worker_drain() and cor_worker_stop() wait until every slot is done.
  * Errors     As queue/queue.h and host/host-pool.h.
  * Units      Durations are milliseconds.
  */
@@ -38,6 +38,9 @@ typedef struct CorWorkerEvents {
     void (*postponed)(void *context, const char *job_id);
     /* The worker is done with the job: its result is sent, or it was cancelled. */
     void (*ended)(void *context, const char *job_id);
+    /* The job has failed or was cancelled, and stored objects of it lie where no result names them.
+     */
+    void (*abandoned)(void *context, const char *job_id);
     void *context;
 } CorWorkerEvents;
 
@@ -60,9 +63,13 @@ COR_MUSTCHECK bool cor_worker_start(const CorWorkerOptions *options, CorWorker *
 
 /**
  * Stop claiming, give what runs up to drain_ms to finish, then cancel it and give it back to its
- * queue without counting the attempt.  Frees the worker.  NULL is ignored.
+ * queue without counting the attempt.  Returns when nothing is held.  cor_worker_cancel() still
+ * works meanwhile.  NULL is ignored.
  */
-void cor_worker_stop(CorWorker *worker, int64_t drain_ms);
+void cor_worker_drain(CorWorker *worker, int64_t drain_ms);
+
+/** Drain without patience and free.  No other call may be running.  NULL is ignored. */
+void cor_worker_stop(CorWorker *worker);
 
 /** Kill the run of a job that this worker holds; false if it holds no such job. */
 bool cor_worker_cancel(CorWorker *worker, const char *job_id);
