@@ -299,9 +299,10 @@ static json_t *summarise(const Run *run)
     if (run->slices.len == 1) {
         return json_incref(run->measurements);
     }
-    json_t *json = json_pack("{s:b, s:I, s:I, s:f}", "found", totals->found_len > 0, "slices",
-                             (json_int_t) run->slices.len, "found_slices",
-                             (json_int_t) totals->found_len, "area_px", totals->area_px);
+    json_t *json =
+        json_pack("{s:b, s:I, s:I, s:I}", "found", totals->found_len > 0, "slices",
+                  (json_int_t) run->slices.len, "found_slices", (json_int_t) totals->found_len,
+                  "area_px", (json_int_t) totals->area_px);
     if (json && totals->has_area_mm2) {
         (void) json_object_set_new(json, "area_mm2", json_real(totals->area_mm2));
     }
