@@ -17,6 +17,7 @@ test:
 
 bench: build
 	tools/install-packages test
+	ninja -C build bench-programs
 	/usr/bin/python3 tests/bench/bench.py $(ARGS)
 
 chaos:
