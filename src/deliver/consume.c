@@ -24,7 +24,6 @@
  * Transient troubles release the messages concerned, to be tried again after 1 s, doubling to 60 s;
  * nothing is lost, no receive is counted.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +44,8 @@
 #define BACK_OFF_MIN_MS 1000
 #define BACK_OFF_MAX_MS 60000
 
+typedef struct Batch Batch;
+
 struct CorConsumer {
     const CorDeliverOptions *options;
     CorPush *push;
@@ -52,13 +53,14 @@ struct CorConsumer {
     CorWakeup *wakeup;
     atomic_bool is_stopping;
     int64_t back_off_ms; /* thread only; 0 while all is well */
+    Batch *batch;        /* thread only */
 };
 
-typedef struct Batch {
+struct Batch {
     CorConsumer *consumer;
     CorDeliverItem items[BATCH_MAX];
     size_t len;
-} Batch;
+};
 
 /* Only the first trouble of a row is logged. */
 static void note_trouble(CorConsumer *consumer, const CorError *err)
@@ -416,10 +418,8 @@ static void run(void *arg)
 {
     static const CorQueueReceive how = {.lease_ms = LEASE_MS, .wait_ms = 0, .max = BATCH_MAX};
     CorConsumer *consumer = arg;
-    Batch *batch = cor_new(Batch);
+    Batch *batch = consumer->batch;
 
-    assert(batch); /* a few kilobytes at start */
-    batch->consumer = consumer;
     while (!atomic_load(&consumer->is_stopping)) {
         CorMessage *messages[BATCH_MAX];
         CorError err = {0};
@@ -445,7 +445,6 @@ static void run(void *arg)
             back_off(consumer);
         }
     }
-    free(batch);
 }
 
 static bool migrate_run(CorSqlTxn *txn, void *arg, CorError *err)
@@ -469,14 +468,20 @@ bool cor_deliver_priv_consumer_start(const CorDeliverOptions *options, CorPush *
         return false;
     }
     consumer = cor_new(CorConsumer);
-    if (!consumer) {
+    if (consumer) {
+        consumer->batch = cor_new(Batch);
+    }
+    if (!consumer || !consumer->batch) {
+        free(consumer);
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for delivery");
     }
+    consumer->batch->consumer = consumer;
     consumer->options = options;
     consumer->push = push;
     if (!cor_wakeup_new(&consumer->wakeup, err) ||
         !cor_thread_start("deliver", 0, run, consumer, &consumer->thread, err)) {
         cor_wakeup_free(consumer->wakeup);
+        free(consumer->batch);
         free(consumer);
         return false;
     }
@@ -495,5 +500,6 @@ void cor_deliver_priv_consumer_stop(CorConsumer *consumer)
     cor_wakeup_signal(consumer->wakeup);
     cor_thread_join(consumer->thread);
     cor_wakeup_free(consumer->wakeup);
+    free(consumer->batch);
     free(consumer);
 }

@@ -75,6 +75,12 @@ static void on_text(CorWsSession *session, void *context, const char *text, size
     }
 }
 
+static void on_binary(CorWsSession *session, void *context)
+{
+    (void) session;
+    say_error(context, "a frame must be text, a JSON object");
+}
+
 static void on_open(CorWsSession *session, void *context)
 {
     CorPushConn *conn = context;
@@ -105,6 +111,7 @@ static void on_close(CorWsSession *session, void *context, uint16_t code)
 static const CorWsHandlers handlers = {
     .on_open = on_open,
     .on_text = on_text,
+    .on_binary = on_binary,
     .on_alive = on_alive,
     .on_drained = on_drained,
     .on_close = on_close,
