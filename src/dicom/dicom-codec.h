@@ -5,7 +5,7 @@
  * it allocates anything for it, so that a header of its own cannot lie us into a large allocation.
  *
  * Threads  cor_dicom_priv_jpeg_init(): once.  The rest: Thread-safe.
- * Errors   CORRUPT, UNSUPPORTED, NOMEM.
+ * Errors   CORRUPT, UNSUPPORTED, LIMIT, NOMEM.
  */
 #pragma once
 
@@ -31,7 +31,7 @@ typedef struct CorDicomSamples {
     uint32_t columns;
     unsigned samples_per_pixel;
     unsigned bits_allocated;
-    bool is_ybr; /* Photometric Interpretation says so */
+    size_t memory_max; /* bytes that a codec may use for itself */
 
     uint8_t *data; /* given, malloc()ed: native byte order */
     unsigned bytes_per_sample;

@@ -188,15 +188,30 @@ bool cor_dicom_priv_encapsulated(const CorDicom *dicom, uint32_t frame, uint32_t
 
 /* --- uncompressed --- */
 
+static bool is_422(const CorDicomImage *image)
+{
+    return strcmp(image->photometric, "YBR_FULL_422") == 0 && image->samples_per_pixel == 3;
+}
+
 /* Bits of one frame in the file. */
 static uint64_t native_bits(const CorDicomImage *image)
 {
     uint64_t pixels = (uint64_t) image->rows * image->columns;
 
-    if (strcmp(image->photometric, "YBR_FULL_422") == 0 && image->samples_per_pixel == 3) {
+    if (is_422(image)) {
         return pixels * 2 * image->bits_allocated; /* two Y share one Cb and one Cr */
     }
     return pixels * image->samples_per_pixel * image->bits_allocated;
+}
+
+static bool check_native(const CorDicomImage *image, CorError *err)
+{
+    if (is_422(image) && (image->bits_allocated != 8 || image->columns % 2 != 0)) {
+        return cor_fail(err, COR_ERR_UNSUPPORTED,
+                        "YBR_FULL_422 with an odd number of columns or %u bits",
+                        image->bits_allocated);
+    }
+    return true;
 }
 
 static void swap_words(uint8_t *data, size_t bytes, unsigned word)
@@ -250,7 +265,7 @@ static bool copy_native(const uint8_t *data, size_t size, unsigned first_bit,
 
             samples->data[i] = data[bit / 8] >> (bit % 8) & 1;
         }
-    } else if (strcmp(image->photometric, "YBR_FULL_422") == 0 && image->samples_per_pixel == 3) {
+    } else if (is_422(image)) {
         expand_422(data, samples->data, pixels);
         samples->is_planar = false;
     } else {
@@ -271,11 +286,8 @@ bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomImage *image, ui
         return cor_fail(err, COR_ERR_CORRUPT,
                         "the pixel data is compressed but the transfer syntax is not");
     }
-    if (strcmp(image->photometric, "YBR_FULL_422") == 0 &&
-        (image->bits_allocated != 8 || image->columns % 2 != 0)) {
-        return cor_fail(err, COR_ERR_UNSUPPORTED,
-                        "YBR_FULL_422 with an odd number of columns or %u bits",
-                        image->bits_allocated);
+    if (!check_native(image, err)) {
+        return false;
     }
     if (__builtin_mul_overflow(bits, (uint64_t) frame, &first) ||
         (first + bits + 7) / 8 > pixels->size) {
@@ -316,9 +328,12 @@ bool cor_dicom_priv_deflated_frame(const uint8_t *data, size_t size, const CorDi
                                    CorDicomSamples *samples, CorError *err)
 {
     size_t bytes = (size_t) ((native_bits(image) + 7) / 8);
-    uint8_t *inflated = malloc(bytes);
     z_stream stream = {.next_in = (Bytef *) (uintptr_t) data};
 
+    if (!check_native(image, err)) {
+        return false;
+    }
+    uint8_t *inflated = malloc(bytes);
     if (!inflated || inflateInit2(&stream, -MAX_WBITS) != Z_OK) {
         free(inflated);
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a frame of %zu bytes", bytes);

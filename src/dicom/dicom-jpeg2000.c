@@ -4,6 +4,7 @@
  * Only the lowest precision bits of a sample are given, whatever sign the codestream claims: the
  * data set's Pixel Representation decides later.  (Files whose two headers disagree exist, and
  * everybody believes the data set.) */
+#include <inttypes.h>
 #include <openjpeg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,14 @@ static bool check_image(const opj_image_t *image, const CorDicomSamples *samples
                         "JPEG 2000 has %u x %u pixels of %u samples, the data set %u x %u of %u",
                         columns, rows, image->numcomps, samples->columns, samples->rows,
                         samples->samples_per_pixel);
+    }
+    /* OpenJPEG works on planes of 32 bits, and a codestream of a hundred bytes may ask for any
+     * size. */
+    uint64_t planes = (uint64_t) columns * rows * image->numcomps * sizeof(OPJ_INT32);
+    if (planes > samples->memory_max) {
+        return cor_fail(err, COR_ERR_LIMIT,
+                        "JPEG 2000 planes of %" PRIu64 " bytes are more than %zu", planes,
+                        samples->memory_max);
     }
     for (unsigned i = 0; i < image->numcomps; i++) {
         const opj_image_comp_t *component = &image->comps[i];

@@ -415,7 +415,8 @@ static bool write_element(Writer *writer, const CorDicomElement *element, CorDic
         }
     } else if (cor_dicom_priv_vr_is_text(vr)) {
         write_texts(writer, element, charset);
-    } else if (number_size > 0 && element->size > NUMBERS_MAX_BYTES) {
+    } else if (element->size > NUMBERS_MAX_BYTES &&
+               (number_size > 0 || vr == COR_DICOM_VR('A', 'T'))) {
         write_bulk_uri(writer, element);
     } else if (vr == COR_DICOM_VR('A', 'T')) {
         write_tags(writer, element);

@@ -73,6 +73,9 @@ static bool read_bits(const CorDicom *dicom, const CorDicomElement *pixels, CorD
     int64_t high = 0;
 
     if (pixels->tag != COR_DICOM_TAG_PIXELS) {
+        if (image->samples_per_pixel != 1 || dicom->syntax.codec != COR_CODEC_NATIVE) {
+            return cor_fail(err, COR_ERR_UNSUPPORTED, "real numbers as colour or compressed");
+        }
         image->is_float = true;
         image->bits_allocated = pixels->tag == COR_DICOM_TAG_FLOAT_PIXELS ? 32 : 64;
         image->bits_stored = image->bits_allocated;
@@ -229,7 +232,8 @@ bool cor_dicom_decode_frame(const CorDicom *dicom, uint32_t frame, unsigned flag
     CorDicomSamples samples = {.rows = image.rows,
                                .columns = image.columns,
                                .samples_per_pixel = image.samples_per_pixel,
-                               .bits_allocated = image.bits_allocated};
+                               .bits_allocated = image.bits_allocated,
+                               .memory_max = dicom->limits.frame_bytes_max};
     bool is_done = decompress(dicom, &image, frame, &samples, err) &&
                    cor_dicom_priv_convert(&image, &samples, flags, &decoded, err);
 

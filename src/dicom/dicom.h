@@ -35,7 +35,7 @@ typedef struct CorDicomLimits {
     size_t elements_max;       /* elements, items and fragments (1,000,000); 32 bytes each */
     size_t inflated_bytes_max; /* a deflated data set (4 GiB).  Beyond 64 MiB it may not be more
                                 * than 200 times its deflated size either */
-    size_t frame_bytes_max;    /* one decoded frame (512 MiB) */
+    size_t frame_bytes_max;    /* one decoded frame, and a codec's own planes (512 MiB) */
     size_t json_bytes_max;     /* the text of cor_dicom_index_json() (16 MiB) */
 } CorDicomLimits;
 
