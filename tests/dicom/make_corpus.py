@@ -206,7 +206,7 @@ def broken(folder):
     whole = (folder / 'explicit').read_bytes()
     (folder / 'cut-in-pixels').write_bytes(whole[:-20])
     (folder / 'cut-in-header').write_bytes(whole[:500])
-    (folder / 'nul-in-number').write_bytes(whole.replace(b'400\\350', b'\x0000\\350'))
+    (folder / 'nul-in-number').write_bytes(whole.replace(b'400.0\\', b'\x0000.0\\'))
     head = whole[:132 + 12 + struct.unpack('<I', whole[140:144])[0]]
     item = struct.pack('<HHI', 0xFFFE, 0xE000, 0xFFFFFFFF)
     sequence = struct.pack('<HH2sHI', 0x0008, 0x1140, b'SQ', 0, 0xFFFFFFFF)
