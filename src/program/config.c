@@ -318,6 +318,27 @@ static bool derive_text(char **member, const char *before, const char *middle, c
     return true;
 }
 
+/* Clients come by the name that links carry, so the host in public_url is one of ours. */
+static bool add_public_host(CorConfig *config, CorError *err)
+{
+    const char *authority = strstr(config->public_url, "://");
+    char host[256];
+
+    if (!authority) {
+        return true; /* cor_config_check() refuses it */
+    }
+    authority += strlen("://");
+    size_t len = strcspn(authority, "/?#");
+    const char *bracket = authority[0] == '[' ? memchr(authority, ']', len) : NULL;
+    const char *colon = bracket ? NULL : memchr(authority, ':', len);
+    len = bracket ? (size_t) (bracket - authority) + 1 : colon ? (size_t) (colon - authority) : len;
+    if (len == 0 || len >= sizeof(host)) {
+        return cor_fail(err, COR_ERR_INVALID, "public_url: '%s' has no host", config->public_url);
+    }
+    (void) snprintf(host, sizeof(host), "%.*s", (int) len, authority);
+    return cor_config_priv_list_append(&config->hosts, host, err);
+}
+
 static bool derive(CorConfig *config, CorError *err)
 {
     const char *first = config->listen.len > 0 ? config->listen.items[0] : "127.0.0.1:8080";
@@ -331,6 +352,10 @@ static bool derive(CorConfig *config, CorError *err)
     size_t len = strlen(config->public_url);
     while (len > 0 && config->public_url[len - 1] == '/') {
         config->public_url[--len] = '\0';
+    }
+    bool is_named = !config->public_url_is_derived || cor_config_is_beyond_loopback(config);
+    if (is_named && !add_public_host(config, err)) {
+        return false;
     }
     if (config->job_hosts_max == COR_CONFIG_AUTO) {
         int64_t twice = 2 * COR_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);

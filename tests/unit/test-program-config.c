@@ -133,6 +133,24 @@ static void a_list_goes_on_in_indented_lines(void **state)
     assert_int_equal(config->hosts.len, 1);
 }
 
+static void assert_only_host(const char *flag, const char *host)
+{
+    COR_CLEANUP(cor_config_freep) CorConfig *config = load(ARGS(flag, "--insecure=yes"), NULL);
+
+    assert_int_equal(config->hosts.len, 1);
+    assert_string_equal(config->hosts.items[0], host);
+}
+
+static void the_host_in_the_public_url_may_be_asked_for(void **state)
+{
+    (void) state;
+    assert_only_host("--public-url=https://pacs.example/corsia/", "pacs.example");
+    assert_only_host("--public-url=http://pacs.example:8080", "pacs.example");
+    assert_only_host("--public-url=http://[2001:db8::1]:80/x", "[2001:db8::1]");
+    assert_only_host("--listen=192.0.2.7:80", "192.0.2.7");
+    assert_refused(ARGS("--public-url=http:///x"), NULL, "public_url: 'http:///x' has no host");
+}
+
 static void an_unknown_key_is_refused_with_its_place_and_a_guess(void **state)
 {
     char sentence[256];
@@ -338,6 +356,7 @@ int main(void)
         cmocka_unit_test(a_flag_goes_before_the_environment_and_that_before_the_file),
         cmocka_unit_test(the_file_may_be_named_in_the_environment),
         cmocka_unit_test(a_list_goes_on_in_indented_lines),
+        cmocka_unit_test(the_host_in_the_public_url_may_be_asked_for),
         cmocka_unit_test(an_unknown_key_is_refused_with_its_place_and_a_guess),
         cmocka_unit_test(what_kubernetes_sets_for_a_service_called_corsia_is_passed_over),
         cmocka_unit_test(a_bad_value_is_refused_even_where_a_flag_would_replace_it),
