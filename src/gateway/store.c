@@ -187,6 +187,11 @@ static bool read_header(Upload *upload, CorHttpResponse *res, json_t **ret_recor
         answer_unreadable(res, &err);
         return false;
     }
+    /* Half a copy must not take the place of the whole one that may still come. */
+    if (cor_json_boolean(*ret_record, "truncated", false)) {
+        cor_http_problem(res, 415, NULL, "the pixel data are cut off: the file is incomplete");
+        return false;
+    }
     return true;
 }
 

@@ -182,6 +182,15 @@ def test_what_is_no_dicom_file_is_415_and_leaves_nothing(server):
     assert not [left for left in server.data.rglob(".tmp-*") if left.is_file()]
 
 
+def test_a_file_that_was_cut_off_is_415_and_the_whole_one_can_still_come(server):
+    whole = slices.ct("cut")
+
+    for size in (len(whole) - 1, len(whole) // 2, 2000):
+        answer = server.put_file("cut/cut/cut.dcm", whole[:size])
+        assert answer.status_code == 415, answer.text
+    assert server.put_file("cut/cut/cut.dcm", whole).status_code == 201
+
+
 @pytest.mark.parametrize("key", ["a//b", "a/", "a/%2e%2e/b", "%2e/b", "a%5Cb", "a%0ab", "a%7fb", ".tmp-a", "x" * 256,
                                  "a%00b", "%ff", "/".join(["x" * 200] * 6)])
 def test_a_key_that_is_not_legal_is_400(server, key):
