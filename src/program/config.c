@@ -321,13 +321,12 @@ static bool derive_text(char **member, const char *before, const char *middle, c
 /* Clients come by the name that links carry, so the host in public_url is one of ours. */
 static bool add_public_host(CorConfig *config, CorError *err)
 {
-    const char *authority = strstr(config->public_url, "://");
+    const char *authority = strstr(config->public_url, "://") + strlen("://"); /* was checked */
     char host[256];
 
-    if (!authority) {
-        return true; /* cor_config_check() refuses it */
+    if (config->public_url_is_derived && !cor_config_is_beyond_loopback(config)) {
+        return true;
     }
-    authority += strlen("://");
     size_t len = strcspn(authority, "/?#");
     const char *bracket = authority[0] == '[' ? memchr(authority, ']', len) : NULL;
     const char *colon = bracket ? NULL : memchr(authority, ':', len);
@@ -352,10 +351,6 @@ static bool derive(CorConfig *config, CorError *err)
     size_t len = strlen(config->public_url);
     while (len > 0 && config->public_url[len - 1] == '/') {
         config->public_url[--len] = '\0';
-    }
-    bool is_named = !config->public_url_is_derived || cor_config_is_beyond_loopback(config);
-    if (is_named && !add_public_host(config, err)) {
-        return false;
     }
     if (config->job_hosts_max == COR_CONFIG_AUTO) {
         int64_t twice = 2 * COR_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
@@ -385,7 +380,7 @@ static bool load_into(CorConfig *config, int argc, char *const *argv, char *cons
         }
     }
     return take_flags(config, argc, argv, &file, err) && derive(config, err) &&
-           cor_config_check(config, err);
+           cor_config_check(config, err) && add_public_host(config, err);
 }
 
 bool cor_config_load(int argc, char *const *argv, char *const *environment, CorConfig **ret_config,

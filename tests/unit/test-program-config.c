@@ -135,7 +135,8 @@ static void a_list_goes_on_in_indented_lines(void **state)
 
 static void assert_only_host(const char *flag, const char *host)
 {
-    COR_CLEANUP(cor_config_freep) CorConfig *config = load(ARGS(flag, "--insecure=yes"), NULL);
+    COR_CLEANUP(cor_config_freep)
+    CorConfig *config = load(ARGS((char *) flag, "--insecure=yes"), NULL);
 
     assert_int_equal(config->hosts.len, 1);
     assert_string_equal(config->hosts.items[0], host);
