@@ -26,7 +26,9 @@
 
 typedef struct Wish {
     struct Wish *next;
-    CorPushConn *conn; /* a reference */
+    CorPushConn *conn;     /* a reference; NULL: for all connections, and these are references: */
+    CorPush *push;         /* NULL if conn is not */
+    CorPushClient *client; /* NULL if conn is not */
     int64_t since;
     bool is_first;
 } Wish;
@@ -104,13 +106,15 @@ static bool read_page(CorSqlTxn *txn, void *arg, CorError *err)
 {
     Reading *reading = arg;
     CorPushPage *page = reading->page;
-    CorEventRange range = {.client_id = reading->wish->conn->client->id, .max = COR_PUSH_PAGE_MAX};
+    const Wish *wish = reading->wish;
+    CorEventRange range = {.client_id = wish->conn ? wish->conn->client->id : wish->client->id,
+                           .max = COR_PUSH_PAGE_MAX};
     CorClientLog log = {0};
 
     if (!cor_ledger_client(txn, range.client_id, &log, err)) {
         return false;
     }
-    place(reading->wish, &log, page);
+    place(wish, &log, page);
     reading->expected = page->start + 1;
     range.since = page->start;
     if (!cor_ledger_events(txn, &range, add_event, reading, err)) {
@@ -124,7 +128,24 @@ static bool read_page(CorSqlTxn *txn, void *arg, CorError *err)
 
 static void post_page(void *arg)
 {
-    cor_deliver_priv_conn_page(arg);
+    CorPushPage *page = arg;
+
+    if (page->conn) {
+        cor_deliver_priv_conn_page(page);
+    } else {
+        cor_deliver_priv_push_page(page);
+    }
+}
+
+static void address(const Wish *wish, CorPushPage *page)
+{
+    if (wish->conn) {
+        page->conn = cor_deliver_priv_conn_ref(wish->conn);
+        return;
+    }
+    page->push = cor_deliver_priv_push_ref(wish->push);
+    page->client = wish->client;
+    cor_deliver_priv_client_ref(wish->push, wish->client);
 }
 
 static bool serve(CorCatchup *catchup, const Wish *wish, CorError *err)
@@ -135,7 +156,7 @@ static bool serve(CorCatchup *catchup, const Wish *wish, CorError *err)
     if (!page) {
         return cor_fail(err, COR_ERR_UNAVAILABLE, "out of memory for a page");
     }
-    page->conn = cor_deliver_priv_conn_ref(wish->conn);
+    address(wish, page);
     if (!cor_sql_read(catchup->options->ledger, read_page, &reading, err)) {
         cor_deliver_priv_page_free(page);
         return false;
@@ -180,6 +201,10 @@ static void free_wish(Wish *wish)
         return;
     }
     cor_deliver_priv_conn_unref(wish->conn);
+    if (wish->client) {
+        cor_deliver_priv_client_unref(wish->push, wish->client);
+    }
+    cor_deliver_priv_push_unref(wish->push);
     free(wish);
 }
 
@@ -386,17 +411,11 @@ void cor_deliver_priv_catchup_stop(CorCatchup *catchup)
     }
 }
 
-bool cor_deliver_priv_catchup_ask(CorCatchup *catchup, CorPushConn *conn)
+/* Takes the wish; false if the thread has stopped. */
+static bool put_wish(CorCatchup *catchup, Wish *wish)
 {
-    Wish *wish = cor_new(Wish);
     bool is_running = false;
 
-    if (!wish) {
-        return false;
-    }
-    wish->conn = cor_deliver_priv_conn_ref(conn);
-    wish->is_first = !conn->is_placed;
-    wish->since = conn->is_placed ? conn->next_seq - 1 : conn->since;
     pthread_mutex_lock(&catchup->mutex);
     is_running = catchup->is_running;
     if (is_running) {
@@ -409,6 +428,34 @@ bool cor_deliver_priv_catchup_ask(CorCatchup *catchup, CorPushConn *conn)
         free_wish(wish);
     }
     return is_running;
+}
+
+bool cor_deliver_priv_catchup_ask(CorCatchup *catchup, CorPushConn *conn)
+{
+    Wish *wish = cor_new(Wish);
+
+    if (!wish) {
+        return false;
+    }
+    wish->conn = cor_deliver_priv_conn_ref(conn);
+    wish->is_first = !conn->is_placed;
+    wish->since = conn->is_placed ? conn->next_seq - 1 : conn->since;
+    return put_wish(catchup, wish);
+}
+
+bool cor_deliver_priv_catchup_ask_for_all(CorCatchup *catchup, CorPush *push, CorPushClient *client,
+                                          int64_t since)
+{
+    Wish *wish = cor_new(Wish);
+
+    if (!wish) {
+        return false;
+    }
+    wish->push = cor_deliver_priv_push_ref(push);
+    wish->client = client;
+    cor_deliver_priv_client_ref(push, client);
+    wish->since = since;
+    return put_wish(catchup, wish);
 }
 
 void cor_deliver_priv_catchup_ack(CorCatchup *catchup, CorPushConn *conn, int64_t seq)

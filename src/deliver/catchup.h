@@ -31,5 +31,14 @@ void cor_deliver_priv_catchup_stop(CorCatchup *catchup);
  */
 COR_MUSTCHECK bool cor_deliver_priv_catchup_ask(CorCatchup *catchup, CorPushConn *conn);
 
+/**
+ * Ask for the page after `since` for all connections of a client that are current; it comes back
+ * through cor_deliver_priv_push_page() on the WebSocket thread.  WebSocket thread only.
+ *
+ * @return false if there is no memory or the thread has stopped: no page will come
+ */
+COR_MUSTCHECK bool cor_deliver_priv_catchup_ask_for_all(CorCatchup *catchup, CorPush *push,
+                                                        CorPushClient *client, int64_t since);
+
 /** Move the cursor of a connection's client, soon; seq 0 only notes that the client is here. */
 void cor_deliver_priv_catchup_ack(CorCatchup *catchup, CorPushConn *conn, int64_t seq);

@@ -311,9 +311,10 @@ static void overflow(CorPushConn *conn, CorDeliverFrame *frame)
 /* It waits, and there is more. */
 static void lose_patience(CorPushConn *conn)
 {
-    if (!is_slow(conn)) {
+    if (!is_slow(conn) || conn->is_given_up) {
         return;
     }
+    conn->is_given_up = true;
     cor_metric_add(&push_failures, NULL, 1);
     if (conn->door == COR_PUSH_SSE) {
         cor_http_stream_abort(conn->stream);
@@ -376,6 +377,10 @@ void cor_deliver_priv_page_free(CorPushPage *page)
         cor_deliver_priv_frame_unref(page->frames[i]);
     }
     cor_deliver_priv_conn_unref(page->conn);
+    if (page->client) {
+        cor_deliver_priv_client_unref(page->push, page->client);
+    }
+    cor_deliver_priv_push_unref(page->push);
     free(page);
 }
 

@@ -16,6 +16,8 @@ struct CorPushClient {
     size_t refs;                /* guarded by the hub's mutex */
     size_t connections;         /* guarded by the hub's mutex; bounded */
     CorPushConn *conns;         /* WebSocket thread only */
+    bool is_reading;            /* WebSocket thread only; a page for all of conns is asked for */
+    bool reads_again;           /* WebSocket thread only; one more, when that has come */
     struct CorPushClient *next; /* in its bucket; guarded by the hub's mutex */
 };
 
@@ -41,6 +43,9 @@ struct CorPush {
 
 /** Find a client; NULL if it has no connection.  Give it back with client_unref.  Thread-safe. */
 CorPushClient *cor_deliver_priv_client_find(CorPush *push, const char *client_id);
+
+/** One more reference.  Thread-safe. */
+void cor_deliver_priv_client_ref(CorPush *push, CorPushClient *client);
 
 /** Find or make a client and take one of its connections; LIMIT if none is left.  Thread-safe. */
 COR_MUSTCHECK bool cor_deliver_priv_client_join(CorPush *push, const char *client_id,

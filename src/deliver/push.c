@@ -60,6 +60,13 @@ CorPushClient *cor_deliver_priv_client_find(CorPush *push, const char *client_id
     return client;
 }
 
+void cor_deliver_priv_client_ref(CorPush *push, CorPushClient *client)
+{
+    pthread_mutex_lock(&push->mutex);
+    client->refs++;
+    pthread_mutex_unlock(&push->mutex);
+}
+
 /* Mutex held; NULL if there is no memory. */
 static CorPushClient *add_locked(CorPush *push, const char *client_id)
 {
@@ -214,26 +221,94 @@ static void free_parcel(Parcel *parcel)
     free(parcel);
 }
 
-/* Call offer or wake for every connection of a client.  A connection may leave the list during its
- * own call, and no other one does. */
-static void visit_conns(CorPush *push, const char *client_id, CorDeliverFrame *frame)
+/* Call offer for every connection of a client.  A connection may leave the list during its own
+ * call, and no other one does. */
+static void offer_to_all(CorPushClient *client, CorDeliverFrame *frame)
 {
-    CorPushClient *client = cor_deliver_priv_client_find(push, client_id);
-    CorPushConn *conn = client ? client->conns : NULL;
+    CorPushConn *conn = client->conns;
 
     while (conn) {
         CorPushConn *next = conn->next;
 
-        if (frame) {
-            cor_deliver_priv_conn_offer(conn, frame);
-        } else {
+        cor_deliver_priv_conn_offer(conn, frame);
+        conn = next;
+    }
+}
+
+/* Something that nobody has a frame of was committed for a client.  Its connections that are
+ * current are all at the same place, or nearly: they share one page, and a burst shares one too.
+ * The others look into the log anyway. */
+static void wake_all(CorPush *push, CorPushClient *client)
+{
+    CorPushConn *conn = client->conns;
+    size_t current = 0;
+    int64_t oldest = INT64_MAX;
+
+    for (CorPushConn *each = conn; each; each = each->next) {
+        if (each->state == COR_PUSH_CURRENT) {
+            current++;
+            oldest = COR_MIN(oldest, each->next_seq);
+        }
+    }
+    client->reads_again = client->is_reading;
+    if (!client->is_reading && current > 1) {
+        client->is_reading =
+            cor_deliver_priv_catchup_ask_for_all(push->catchup, push, client, oldest - 1);
+    }
+    while (conn) {
+        CorPushConn *next = conn->next;
+
+        if (!client->is_reading || conn->state != COR_PUSH_CURRENT) {
             cor_deliver_priv_conn_wake(conn);
         }
         conn = next;
     }
-    if (client) {
-        cor_deliver_priv_client_unref(push, client);
+}
+
+/* Those that are current and still behind, because the page was cut or begins with a gap, read on
+ * for themselves. */
+static void wake_those_behind(CorPushClient *client, int64_t last)
+{
+    CorPushConn *conn = client->conns;
+
+    while (conn) {
+        CorPushConn *next = conn->next;
+
+        if (conn->state == COR_PUSH_CURRENT && conn->next_seq <= last) {
+            cor_deliver_priv_conn_wake(conn);
+        }
+        conn = next;
     }
+}
+
+void cor_deliver_priv_push_page(CorPushPage *page)
+{
+    CorPushClient *client = page->client;
+
+    client->is_reading = false;
+    for (size_t i = 0; i < page->len; i++) {
+        offer_to_all(client, page->frames[i]);
+    }
+    wake_those_behind(client, page->last);
+    if (client->reads_again) {
+        wake_all(page->push, client);
+    }
+    cor_deliver_priv_page_free(page);
+}
+
+static void deliver_to(CorPush *push, const char *client_id, CorDeliverFrame *frame)
+{
+    CorPushClient *client = cor_deliver_priv_client_find(push, client_id);
+
+    if (!client) {
+        return;
+    }
+    if (frame) {
+        offer_to_all(client, frame);
+    } else {
+        wake_all(push, client);
+    }
+    cor_deliver_priv_client_unref(push, client);
 }
 
 static void open_parcel(void *arg)
@@ -241,10 +316,10 @@ static void open_parcel(void *arg)
     Parcel *parcel = arg;
 
     for (size_t i = 0; i < parcel->len; i++) {
-        visit_conns(parcel->push, parcel->events[i].client_id, parcel->events[i].frame);
+        deliver_to(parcel->push, parcel->events[i].client_id, parcel->events[i].frame);
     }
     if (parcel->len == 0) {
-        visit_conns(parcel->push, parcel->client_id, NULL);
+        deliver_to(parcel->push, parcel->client_id, NULL);
     }
     free_parcel(parcel);
 }

@@ -62,6 +62,7 @@ typedef struct CorPushConn {
     int64_t newest_seq;       /* the largest number that is known to exist */
     bool looks_again;         /* something was committed while a page was on its way */
     int64_t busy_since_ms;    /* its buffer has not been empty since */
+    bool is_given_up;         /* it reads too slowly and is being closed */
     uint64_t frames;          /* WebSocket frames queued so far */
     uint64_t mark_frames;     /* /prod: so many must be taken ... */
     int64_t mark_seq;         /* ... before the cursor moves here; 0: no mark */
@@ -70,13 +71,15 @@ typedef struct CorPushConn {
     struct CorPushConn *previous;
 } CorPushConn;
 
-/* A page of a client's log for one connection. */
+/* A page of a client's log, for one connection or for all that are current. */
 typedef struct CorPushPage {
-    CorPushConn *conn; /* a reference */
-    int64_t start;     /* the page begins after this number */
-    int64_t reset;     /* the last number, if the client asked for one beyond it; else -1 */
-    int64_t gap;       /* the oldest number that is kept, if some before it are gone; else 0 */
-    int64_t last;      /* the newest number of the log */
+    CorPushConn *conn;     /* a reference; NULL: for all, and these two are references: */
+    CorPush *push;         /* NULL if conn is not */
+    CorPushClient *client; /* NULL if conn is not */
+    int64_t start;         /* the page begins after this number */
+    int64_t reset;         /* the last number, if the client asked for one beyond it; else -1 */
+    int64_t gap;           /* the oldest number that is kept, if some before it are gone; else 0 */
+    int64_t last;          /* the newest number of the log */
     size_t len;
     CorDeliverFrame *frames[64]; /* references */
 } CorPushPage;
@@ -157,5 +160,8 @@ void cor_deliver_priv_conn_ack(CorPushConn *conn, int64_t seq);
 
 /** Take a page that the catch-up thread has read; frees it. */
 void cor_deliver_priv_conn_page(CorPushPage *page);
+
+/** Take a page that it has read for all connections of a client; frees it. */
+void cor_deliver_priv_push_page(CorPushPage *page);
 
 void cor_deliver_priv_page_free(CorPushPage *page);

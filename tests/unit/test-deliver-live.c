@@ -280,6 +280,36 @@ static void tabs_get_everything_and_disturb_nobody(void **state)
     (void) close(other);
 }
 
+static void tabs_share_what_somebody_else_committed(void **state)
+{
+    Deliver *fixture = *state;
+    int tabs[5];
+    int number = 0;
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(tabs); i++) {
+        tabs[i] = live_open(fixture->port, "/ws?client_id=c1");
+        live_expect_quiet(tabs[i]);
+    }
+    while (number < 40) { /* one by one, in the middle of other results */
+        deliver_past_event(fixture, "c1", ++number, cor_time_unix_ms());
+        cor_deliver_wake(fixture->deliver, "c1");
+        if (number % 10 == 0) {
+            deliver_job(fixture, "c1", ++number);
+        }
+    }
+    while (number < 240) { /* more at once than a page holds */
+        deliver_past_event(fixture, "c1", ++number, cor_time_unix_ms());
+    }
+    cor_deliver_wake(fixture->deliver, "c1");
+    for (size_t i = 0; i < COR_ARRAY_LEN(tabs); i++) {
+        for (int seq = 1; seq <= number; seq++) {
+            live_expect_seq(tabs[i], seq);
+        }
+        live_expect_quiet(tabs[i]);
+        (void) close(tabs[i]);
+    }
+}
+
 /* ---- /prod ---- */
 
 static void on_prod_the_cursor_moves_after_frame_and_pong(void **state)
@@ -516,6 +546,7 @@ int main(void)
         CASE(a_handshake_with_an_illegal_id_or_number_is_refused),
         CASE(a_client_has_32_connections_at_most_over_all_doors),
         CASE(tabs_get_everything_and_disturb_nobody),
+        CASE(tabs_share_what_somebody_else_committed),
         CASE(on_prod_the_cursor_moves_after_frame_and_pong),
         CASE_RETENTION(on_prod_there_are_results_only),
         CASE(prod_without_a_client_is_accepted_and_never_sent_anything),
