@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* WebSocket sessions (RFC 6455): one thread, epoll, and a mailbox for everybody else.
  *
- * Text only.  The server pings, answers pings, closes silent peers, and bounds what it keeps for a
- * slow reader.  A frame is encoded once and shared by all the sessions it is sent to.
+ * Text; a binary message is refused.  The server pings, answers pings, closes silent peers, and
+ * bounds what it keeps for a slow reader.  A frame is encoded once and shared by all the sessions
+ * it is sent to.
  *
  *   close code   when
  *   1001         the server drains
  *   1002, 1007   broken frames, invalid UTF-8 (wslay)
- *   1003         a binary message
+ *   1003         a binary message, unless on_binary answers it
  *   1009         a message longer than message_max
  *   1013         the peer reads too slowly: more than buffer_max would be waiting
  *
- * Ordering    Frames of a session leave in the order of cor_ws_send(); posted calls run in the
- *             order in which cor_ws_post() was called.
- * Ownership   cor_ws_server_start() gives an object to stop, after the HTTP server has been
- * stopped. A session is the server's; a pointer to it is good until its on_close() returns. Threads
- * cor_ws_server_*, cor_ws_accept() and cor_ws_post(): Thread-safe.  All that takes a session, and
- * every callback: WebSocket thread only. Blocking    drain() and stop() wait; nothing else does,
- * and callbacks must not. Errors      See each function. Units       Durations are ms, sizes bytes.
+ * Ordering   Frames of a session leave in the order of cor_ws_send(); posted calls run in the order
+ *            in which cor_ws_post() was called.
+ * Ownership  cor_ws_server_start() gives an object to stop, after the HTTP server was stopped.  A
+ *            session is the server's; a pointer to it is good until its on_close() returns.
+ * Threads    cor_ws_server_*, cor_ws_accept(), cor_ws_post() and cor_ws_frame_new(): Thread-safe.
+ *            All that takes a session, and every callback: WebSocket thread only.
+ * Blocking   drain() and stop() wait; nothing else does, and callbacks must not.
+ * Errors     See each function.
+ * Units      Durations are ms, sizes bytes.
  */
 #pragma once
 
@@ -47,6 +50,8 @@ typedef struct CorWsHandlers {
     void (*on_open)(CorWsSession *session, void *context);
     /* A whole message: valid UTF-8, not followed by a NUL. */
     void (*on_text)(CorWsSession *session, void *context, const char *text, size_t size);
+    /* A whole binary message came.  NULL closes the session with 1003. */
+    void (*on_binary)(CorWsSession *session, void *context);
     /* A ping or pong came: everything that the peer read before it has been read. */
     void (*on_alive)(CorWsSession *session, void *context);
     /* The socket has taken everything that was queued. */

@@ -261,7 +261,7 @@ static void on_frame_start(wslay_event_context_ptr parser,
     (void) parser;
 
     session->framed += 2 + length_size + 4 + arg->payload_length; /* RFC 6455 section 5.2 */
-    if (arg->opcode == WSLAY_BINARY_FRAME) {
+    if (arg->opcode == WSLAY_BINARY_FRAME && !session->handlers->on_binary) {
         cor_ws_close(session, 1003, "text only");
     }
     if (!wslay_is_ctrl_frame(arg->opcode)) {
@@ -282,6 +282,8 @@ static void on_message(wslay_event_context_ptr parser,
     if (arg->opcode == WSLAY_TEXT_FRAME && handlers->on_text) {
         handlers->on_text(session, session->context, arg->msg ? (const char *) arg->msg : "",
                           arg->msg_length);
+    } else if (arg->opcode == WSLAY_BINARY_FRAME && handlers->on_binary) {
+        handlers->on_binary(session, session->context);
     } else if ((arg->opcode == WSLAY_PING || arg->opcode == WSLAY_PONG) && handlers->on_alive) {
         handlers->on_alive(session, session->context);
     }

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the doors do to peers that do not read or do not answer, and what the retention time leaves."""
+import asyncio
+import contextlib
+import json
+import pathlib
+import re
+import sqlite3
+import time
+
+import pytest
+
+import live
+from live import Bare, in_thread, listen, make_events, metric, numbers, post_jobs
+from server import Server, next_frame, until
+
+KIB = 1024
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def aged(tmp_path_factory):
+    """A server that finds jobs of the day before yesterday; it forgets them ten seconds after its start, meanwhile
+    the other tests of this file run."""
+    server = Server(tmp_path_factory.mktemp("aged") / "data", retention_days=1)
+    with server:
+        live.stock(server)
+        make_events(server, "aged", 4)
+        make_events(server, "aged-whole", 2)
+    old = int(time.time() * 1000) - 2 * DAY_MS
+    with contextlib.closing(sqlite3.connect(server.data / "corsia.db")) as db, db:
+        db.execute("UPDATE job SET finished = ? WHERE job_id IN (SELECT job_id FROM event WHERE seq <= 2)", (old,))
+        db.execute("UPDATE event SET created = ? WHERE seq <= 2", (old,))
+    with server:
+        yield server
+
+
+def peak_memory(server):
+    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) * KIB
+
+
+def fill_log(server, client, count, size):
+    """Give a client of a server that is stopped a log of large events."""
+    rows = [(client, seq, f"{client}-{seq}", int(time.time() * 1000),
+             json.dumps({"job_id": f"{client}-{seq}", "algo_id": "processing_1", "client_id": client,
+                         "type": "result", "status": "succeeded", "found": True, "outputs": [],
+                         "measurements": {"padding": "x" * size}}))
+            for seq in range(1, count + 1)]
+    with contextlib.closing(sqlite3.connect(server.data / "corsia.db")) as db, db:
+        db.execute("INSERT INTO client(client_id, next_seq) VALUES (?, ?)", (client, count + 1))
+        db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def test_who_does_not_read_is_closed_with_1013_and_catches_up_while_memory_stays_flat(data):
+    replayed, size, readers = 30, 200 * KIB, 20
+
+    async def catch_up(server, client, since, last):
+        async with listen(server, client, since=since) as tab:
+            return await numbers(tab, last - since)
+
+    server = Server(data, ws_buffer="64 KiB")
+    with server:
+        live.stock(server)
+    fill_log(server, "late", replayed, size)
+    with server:
+        before = peak_memory(server)
+        with contextlib.ExitStack() as stack:
+            # One that was current when it stopped to read, and many that are behind by a long log.
+            current = stack.enter_context(Bare(server, "/ws?client_id=current"))
+            late = [stack.enter_context(Bare(server, "/ws?client_id=late&since=0")) for _ in range(readers)]
+            failures = metric(server, "corsia_push_failures_total")
+            made = {"current": 0, "late": replayed}
+
+            def all_lost():
+                for client, count in (("current", 40), ("late", 1)):
+                    post_jobs(server, client, count)
+                    made[client] += count
+                return metric(server, "corsia_push_failures_total") >= failures + 1 + readers
+
+            until(all_lost, what="the end of patience with those who do not read")
+            for peer, client in [(current, "current"), *((peer, "late") for peer in late)]:
+                seen, code = peer.close_code()
+                assert code == 1013
+                assert seen == list(range(1, len(seen) + 1)) and len(seen) < made[client]
+        grown = peak_memory(server) - before
+        # Kept without a bound it would be 20 times 30 events of 200 KiB, 120 MiB.
+        assert grown < 40 * KIB * KIB, f"{grown >> 20} MiB more"
+
+        for client, count in made.items():
+            until(lambda: live.page(server, client, since=count - 1)["last"] == count, what="all events")
+            assert asyncio.run(catch_up(server, client, 0, count)) == list(range(1, count + 1))
+
+
+def test_a_slow_reader_on_prod_has_its_cursor_only_over_what_it_took(data):
+    replayed = 30
+
+    server = Server(data, ws_buffer="64 KiB", ws_ping="1 h")
+    with server:
+        pass
+    fill_log(server, "slow", replayed, 200 * KIB)
+    with server:
+        with Bare(server, "/prod?client_id=slow") as peer:
+            opcode, payload = peer.next()
+            assert opcode == 1 and json.loads(payload)["seq"] == 1
+            peer.socket.sendall(b"\x89\x80\0\0\0\0")  # a ping: the socket has taken the first by now
+            until(lambda: live.cursor(server, "slow") > 0, what="the cursor")
+            assert 1 <= live.cursor(server, "slow") < replayed
+            while True:  # read on: after what was on its way comes the pong
+                opcode, payload = peer.next()
+                if opcode == 10:
+                    break
+        taken = live.cursor(server, "slow")
+        with Bare(server, "/prod?client_id=slow") as peer:
+            assert json.loads(peer.next()[1])["seq"] == taken + 1
+
+
+def test_a_peer_that_answers_no_ping_is_closed_after_two(data):
+    async def answering(server):
+        async with listen(server, "answers") as tab:
+            await in_thread(until, lambda: metric(server, "corsia_websocket_connections") == 1)
+            return tab.open
+
+    with Server(data, ws_ping="200 ms") as server:
+        with Bare(server, "/ws?client_id=silent") as silent, Bare(server, "/prod") as other:
+            assert [silent.next(), silent.next()] == [(9, b""), None]
+            assert [other.next(), other.next()] == [(9, b""), None]
+        with Bare(server, "/ws?client_id=says") as says:
+            for _ in range(5):  # whatever it says shows that it lives
+                assert says.next() == (9, b"")
+                says.socket.sendall(b"\x81\x80\0\0\0\0")
+                assert json.loads(says.next()[1])["type"] == "error"
+            with Bare(server, "/ws?client_id=silent"):
+                assert asyncio.run(answering(server))
+
+
+def test_what_is_older_than_the_retention_time_is_forgotten_and_told_as_a_gap(aged):
+    async def go():
+        async with listen(aged, "aged", since=0) as tab:
+            assert await next_frame(tab) == {"type": "gap", "oldest": 3}
+            assert await numbers(tab, 2) == [3, 4]
+        async with listen(aged, "aged-whole", since=0) as tab:
+            assert await next_frame(tab) == {"type": "gap", "oldest": 3}
+            await in_thread(make_events, aged, "aged-whole", 1)
+            assert await numbers(tab, 1) == [3]
+
+    until(lambda: live.page(aged, "aged-whole", since=0)["oldest"] == 3, what="the end of the retention time")
+    asyncio.run(go())
+    whole = live.page(aged, "aged", since=0)
+    assert [event["seq"] for event in whole["events"]] == [3, 4]
+    assert (whole["oldest"], whole["last"]) == (3, 4)
