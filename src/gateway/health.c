@@ -13,7 +13,7 @@ static CorMetric queue_age = COR_METRIC_GAUGE("corsia_queue_oldest_message_age_s
                                               "Age of the oldest message in a queue.", "queue");
 static CorMetric hosts =
     COR_METRIC_GAUGE("corsia_hosts", "Host processes by pool and state.", "pool", "state");
-static CorMetric host_losses = COR_METRIC_GAUGE(
+static CorMetric host_losses = COR_METRIC_COUNTER(
     "corsia_host_losses_total", "Hosts that crashed, hung or outgrew their memory.", "pool");
 static CorMetric connections =
     COR_METRIC_GAUGE("corsia_websocket_connections", "Open WebSocket connections.");
@@ -84,7 +84,7 @@ static void show_pool(CorHostPool *pool, const char *name)
     cor_host_pool_stats(pool, &stats);
     cor_metric_set(&hosts, COR_LABELS(name, "alive"), (double) stats.alive);
     cor_metric_set(&hosts, COR_LABELS(name, "busy"), (double) stats.busy);
-    cor_metric_set(&host_losses, COR_LABELS(name), (double) stats.losses);
+    cor_metric_count_to(&host_losses, COR_LABELS(name), (int64_t) stats.losses);
 }
 
 static bool read_totals(CorSqlTxn *txn, void *arg, CorError *err)

@@ -175,6 +175,17 @@ void cor_metric_add(CorMetric *metric, const char *const *labels, int64_t count)
     }
 }
 
+void cor_metric_count_to(CorMetric *metric, const char *const *labels, int64_t total)
+{
+    CorMetricSeries *series = series_get(metric, labels);
+
+    if (series) {
+        int64_t old = atomic_load_explicit(&series->integer, memory_order_relaxed);
+        while (old < total && !atomic_compare_exchange_weak(&series->integer, &old, total)) {
+        }
+    }
+}
+
 void cor_metric_set(CorMetric *metric, const char *const *labels, double value)
 {
     CorMetricSeries *series = series_get(metric, labels);

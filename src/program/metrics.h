@@ -70,6 +70,9 @@ void cor_metric_register(CorMetric *metric);
 /** Add to a counter (count >= 0) or a gauge.  labels: COR_LABELS(...), or NULL without labels. */
 void cor_metric_add(CorMetric *metric, const char *const *labels, int64_t count);
 
+/** Bring a counter to a total that is counted elsewhere; it never falls. */
+void cor_metric_count_to(CorMetric *metric, const char *const *labels, int64_t total);
+
 /** Set a gauge. */
 void cor_metric_set(CorMetric *metric, const char *const *labels, double value);
 

@@ -55,7 +55,8 @@ def test_another_host_is_421_whatever_is_asked(server, host):
 
 # --- Origin ---
 
-OURS = ["http://localhost:3000", "http://localhost", "http://127.0.0.1:5173", "http://[::1]:8080", "https://viewer.example"]
+OURS = ["http://localhost:3000", "http://localhost", "http://127.0.0.1:5173", "http://[::1]:8080",
+        "https://viewer.example"]
 FOREIGN = ["http://evil.example", "https://localhost.evil.example", "null", "http://127.0.0.1.evil.example",
            "http://viewer.example", "https://viewer.example:444", "https://viewer.example.evil", "file://"]
 
@@ -67,7 +68,8 @@ def test_an_origin_of_ours_may_read_every_answer(server, origin):
         answer = ask(server, method, path, headers={"Origin": origin})
         assert answer.status_code == status
         assert answer.headers["Access-Control-Allow-Origin"] == origin and "Origin" in answer.headers["Vary"]
-    asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST",
+             "Access-Control-Request-Headers": "content-type"}
     preflight = ask(server, "OPTIONS", "/process/processing_1", headers=asked)
     assert preflight.status_code == 204 and "POST" in preflight.headers["Access-Control-Allow-Methods"]
     assert {"content-type", "authorization"} <= set(preflight.headers["Access-Control-Allow-Headers"].split(", "))
@@ -114,7 +116,8 @@ def test_a_websocket_of_a_foreign_origin_is_403(server, path):
 
 def test_a_foreign_host_is_421_on_a_websocket_too(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
-        raw.sendall(b"GET /ws?client_id=c HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        raw.sendall(b"GET /ws?client_id=c HTTP/1.1\r\nHost: evil.example\r\n"
+                    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
                     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 421 ")
 
@@ -131,16 +134,17 @@ def test_json_is_posted_as_json_else_415(server):
 
 # --- token ---
 
-PROTECTED = [("GET", "/jobs"), ("GET", "/jobs/x"), ("DELETE", "/jobs/x"), ("POST", "/provision"), ("GET", "/pacs/studies"),
-             ("POST", "/process/processing_1"), ("GET", "/queues"), ("GET", "/system"), ("GET", "/env"), ("GET", "/metrics"),
-             ("GET", "/clients/c/events"), ("PUT", "/objects/pacs/a/b"), ("PUT", "/pacs/studies/a/images/b"),
-             ("POST", "/ws/ticket"), ("GET", "/pacs/"), ("GET", "/algorithms"), ("POST", "/queues/Results.fifo/redrive")]
+PROTECTED = [("GET", "/jobs"), ("GET", "/jobs/x"), ("DELETE", "/jobs/x"), ("POST", "/provision"),
+             ("POST", "/process/processing_1"), ("GET", "/algorithms"), ("GET", "/queues"), ("GET", "/system"),
+             ("POST", "/queues/Results.fifo/redrive"), ("GET", "/env"), ("GET", "/metrics"), ("POST", "/ws/ticket"),
+             ("GET", "/clients/c/events"), ("GET", "/pacs/"), ("GET", "/pacs/studies"),
+             ("PUT", "/objects/pacs/a/b"), ("PUT", "/pacs/studies/a/images/b")]
 
 
 @pytest.mark.parametrize("method, path", PROTECTED)
 def test_without_the_token_it_is_401(guarded, method, path):
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": "Bearer "},
-                    {"Authorization": f"Basic {TOKEN}"}, {"Authorization": TOKEN}):
+    wrong = ("Bearer wrong", f"Bearer {TOKEN}x", "Bearer ", f"Basic {TOKEN}", TOKEN)
+    for headers in ({}, *({"Authorization": value} for value in wrong)):
         answer = ask(guarded, method, path, headers=headers)
         assert answer.status_code == 401 and answer.headers["WWW-Authenticate"].startswith("Bearer"), headers
         assert answer.headers["Content-Type"] == "application/problem+json"
@@ -190,8 +194,8 @@ def test_the_token_is_nowhere_in_the_log(guarded):
 
 def refused(tmp_path, *flags):
     """Exit status and what was said by a server that must not start."""
-    done = subprocess.run([str(BINARY), "serve", "--data", str(tmp_path / "data"), *flags], capture_output=True, text=True,
-                          timeout=30, check=False, env={"PATH": os.environ["PATH"]})
+    done = subprocess.run([str(BINARY), "serve", "--data", str(tmp_path / "data"), *flags], capture_output=True,
+                          text=True, timeout=30, check=False, env={"PATH": os.environ["PATH"]})
     assert done.stdout == "" and len(done.stderr.strip().splitlines()) == 1, done.stderr
     return done.returncode, done.stderr
 

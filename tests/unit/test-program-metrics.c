@@ -35,6 +35,9 @@ static void a_registered_counter_is_seen_at_zero(void **state)
     cor_metric_add(&plain, NULL, 2);
     cor_metric_add(&plain, NULL, 1);
     assert_text_has("\nt_plain_total 3\n");
+    cor_metric_count_to(&plain, NULL, 7);
+    cor_metric_count_to(&plain, NULL, 5);
+    assert_text_has("\nt_plain_total 7\n");
 }
 
 static void labels_are_escaped(void **state)
