@@ -94,10 +94,11 @@ class Server:
     def __exit__(self, *_):
         if self.process and self.process.poll() is None:
             try:
-                self.stop()
+                status = self.stop()
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
+            assert status == 0, f"server ended with {status}: {self.tail(60)}"
 
     # --- requests ---
 

@@ -25,8 +25,9 @@ def pixels(is_found, size=512, seed=0):
     return hu + rng.integers(-3, 4, hu.shape, dtype=np.int16)
 
 
-def ct(name, is_found=True, study="study", series="series", number=1, size=512, patient="Test^Patient", **attributes):
-    """One CT slice as bytes; equal arguments give equal bytes."""
+def ct(name, is_found=True, study="study", series="series", number=1, size=512, patient="Test^Patient", missing=0,
+       **attributes):
+    """One CT slice as bytes; equal arguments give equal bytes.  missing: bytes that its pixel data lack."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CT
     meta.MediaStorageSOPInstanceUID = uid(study, series, name)
@@ -55,7 +56,8 @@ def ct(name, is_found=True, study="study", series="series", number=1, size=512, 
     ds.WindowCenter, ds.WindowWidth = 40, 400
     for keyword, value in attributes.items():
         setattr(ds, keyword, value)
-    ds.PixelData = pixels(is_found, size, seed=number).tobytes()
+    pixel_data = pixels(is_found, size, seed=number).tobytes()
+    ds.PixelData = pixel_data[:len(pixel_data) - missing]
     out = io.BytesIO()
     pydicom.dcmwrite(out, ds, write_like_original=False)
     return out.getvalue()

@@ -149,9 +149,8 @@ def test_an_input_that_cannot_be_used_fails_the_job_and_says_why(server, name, c
     assert hosts.queue(server)["dead"] == 0  # its fault is told, running it again would not help
 
 
-def test_a_file_cut_off_in_its_pixels_is_a_bad_input(server):
-    whole = slices.ct("cut", size=64)
-    assert server.put_file("st/se/cut.dcm", whole[:-500]).status_code == 201
+def test_pixel_data_shorter_than_rows_and_columns_say_are_a_bad_input(server):
+    assert server.put_file("st/se/cut.dcm", slices.ct("cut", size=64, missing=500)).status_code == 201
     assert server.wait_job(submit(server, "cut", image="cut.dcm"))["error"]["code"] == "bad_input"
 
 
