@@ -86,25 +86,37 @@ static bool reserve(ReceiveOp *receive, size_t max, int64_t deadline_ms)
     return ready > 0 || is_due;
 }
 
+/* Hand over messages that were read, or drop them: the caller's array is set only on success. */
+static void give(CorMessage **messages, size_t len, CorMessage **ret_messages)
+{
+    memcpy(ret_messages, messages, len * sizeof(CorMessage *));
+}
+
+static void drop(CorMessage **messages, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        cor_message_free(messages[i]);
+    }
+}
+
 static bool sqlite_receive(CorQueue *base, const CorQueueReceive *how, CorMessage **ret_messages,
                            size_t *ret_len, CorError *err)
 {
     int64_t deadline_ms = cor_time_ms() + how->wait_ms;
+    CorMessage *messages[COR_QUEUE_BATCH_MAX];
 
     for (;;) {
-        ReceiveOp receive = {
-            .op = cor_queue_priv_op_of(base), .how = *how, .messages = ret_messages};
+        ReceiveOp receive = {.op = cor_queue_priv_op_of(base), .how = *how, .messages = messages};
 
         if (!reserve(&receive, how->max, deadline_ms)) {
             return true;
         }
         if (!cor_queue_priv_op_write(&receive.op, run_receive, COR_SQL_RELAXED, err)) {
-            for (size_t i = 0; i < receive.len; i++) {
-                cor_message_free(ret_messages[i]);
-            }
+            drop(messages, receive.len);
             return false;
         }
         if (receive.len > 0 || cor_time_ms() >= deadline_ms) {
+            give(messages, receive.len, ret_messages);
             *ret_len = receive.len;
             return true;
         }
@@ -253,14 +265,14 @@ static bool run_dead_list(CorSqlTxn *txn, void *arg, CorError *err)
 static bool sqlite_dead_list(CorQueue *base, const CorQueueDeadQuery *query,
                              CorMessage **ret_messages, size_t *ret_len, CorError *err)
 {
-    DeadOp op = {.op = cor_queue_priv_op_of(base), .query = query, .messages = ret_messages};
+    CorMessage *messages[COR_QUEUE_BATCH_MAX];
+    DeadOp op = {.op = cor_queue_priv_op_of(base), .query = query, .messages = messages};
 
     if (!cor_sql_read(op.op.store->db, run_dead_list, &op, err)) {
-        for (size_t i = 0; i < op.len; i++) {
-            cor_message_free(ret_messages[i]);
-        }
+        drop(messages, op.len);
         return false;
     }
+    give(messages, op.len, ret_messages);
     *ret_len = op.len;
     return true;
 }

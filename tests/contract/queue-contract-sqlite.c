@@ -234,7 +234,9 @@ static void a_commit_that_fails_leaves_the_queue_as_it_was(void **state)
         assert_int_equal(stats_of(fixture->queue).visible, 1);
 
         cor_sql_test_fail(db, where, 1);
+        message = NULL;
         assert_false(cor_queue_receive(fixture->queue, &how, &message, &len, &err));
+        assert_null(message); /* else a caller's cleanup would free it once more */
         assert_true(cor_error_is_transient(&err));
         assert_int_equal(stats_of(fixture->queue).receivable, 1);
         assert_int_equal(stats_of(fixture->queue).in_flight, 0);
