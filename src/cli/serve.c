@@ -263,11 +263,25 @@ static void cancel_run(void *context, const char *job_id)
     (void) pthread_mutex_unlock(&server->worker_mutex);
 }
 
+static void try_jobs(void *context)
+{
+    Server *server = context;
+
+    (void) pthread_mutex_lock(&server->worker_mutex);
+    if (server->worker) {
+        cor_worker_store_is_back(server->worker);
+    }
+    (void) pthread_mutex_unlock(&server->worker_mutex);
+}
+
 /* Before anybody can ask it and before a worker finds jobs of a former life: both talk to it at
  * once. */
 static bool start_gateway(Server *server, CorError *err)
 {
-    return cor_gateway_start(server->gateway, server->deliver, server->ws, cancel_run, server, err);
+    CorGatewayHooks hooks = {
+        .cancel_run = cancel_run, .store_is_back = try_jobs, .context = server};
+
+    return cor_gateway_start(server->gateway, server->deliver, server->ws, &hooks, err);
 }
 
 static bool start_worker(Server *server, CorError *err)

@@ -21,8 +21,8 @@
  * A job that is final otherwise (cancelled, failed) goes straight to step 5: its output stays out
  * of the catalogue and is swept (invariant 3: the first final transition wins).
  *
- * Transient troubles release the messages concerned, to be tried again after 1 s, doubling to 60 s;
- * nothing is lost, no receive is counted.
+ * Transient troubles release the messages concerned, to be tried again after 1 s, doubling to 60 s,
+ * or when somebody knows that the store is back; nothing is lost, no receive is counted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +52,9 @@ struct CorConsumer {
     CorThread *thread;
     CorWakeup *wakeup;
     atomic_bool is_stopping;
-    int64_t back_off_ms; /* thread only; 0 while all is well */
-    Batch *batch;        /* thread only */
+    atomic_bool is_hurried; /* somebody knows that the store is back */
+    int64_t back_off_ms;    /* thread only; 0 while all is well */
+    Batch *batch;           /* thread only */
 };
 
 struct Batch {
@@ -79,6 +80,19 @@ static void note_success(CorConsumer *consumer)
         cor_log_info("results are delivered again");
     }
     consumer->back_off_ms = 0;
+}
+
+/* Let the time pass whatever is sent meanwhile; only the end of the server, or the news that the
+ * store is back, cuts it short.  False at the end of the server. */
+static bool back_off(CorConsumer *consumer)
+{
+    int64_t deadline_ms = cor_time_ms() + consumer->back_off_ms;
+
+    while (!atomic_load(&consumer->is_stopping) && !atomic_load(&consumer->is_hurried) &&
+           cor_wakeup_wait_until(consumer->wakeup, deadline_ms)) {
+    }
+    atomic_store(&consumer->is_hurried, false);
+    return !atomic_load(&consumer->is_stopping);
 }
 
 /* ---- Step 1: read ---- */
@@ -306,13 +320,32 @@ static void acknowledge(Batch *batch)
             len++;
         }
     }
-    if (len > 0 && !cor_queue_ack(batch->consumer->options->results, messages, len, &err) &&
-        err.code != COR_ERR_CONFLICT) {
-        note_trouble(batch->consumer, &err); /* they come again and change nothing */
-        return;
+    while (len > 0 && !cor_queue_ack(batch->consumer->options->results, messages, len, &err) &&
+           err.code != COR_ERR_CONFLICT) {
+        note_trouble(batch->consumer, &err);
+        if (!cor_error_is_transient(&err) || !back_off(batch->consumer)) {
+            return; /* they come again and change nothing */
+        }
+        err = (CorError){0};
     }
     for (size_t i = 0; i < batch->len; i++) {
         cor_deliver_priv_item_tidy(batch->consumer->options, &batch->items[i]);
+    }
+}
+
+/* Give a message back.  The pause until it is tried again is the consumer's, which can be cut
+ * short; that of the message is as short as it may be. */
+static void release(CorConsumer *consumer, CorMessage *message)
+{
+    CorError err = {0};
+
+    while (!cor_queue_release(consumer->options->results, message, BACK_OFF_MIN_MS, false, &err)) {
+        if (!cor_error_is_transient(&err) || !back_off(consumer)) {
+            cor_log_debug("the lease of a result ends on its own", COR_F("error", err.text));
+            return;
+        }
+        note_trouble(consumer, &err);
+        err = (CorError){0};
     }
 }
 
@@ -352,12 +385,8 @@ static void settle(Batch *batch)
         note_success(consumer);
     }
     for (size_t i = 0; i < batch->len; i++) {
-        CorError err = {0};
-
-        if (batch->items[i].fate == COR_ITEM_POSTPONED &&
-            !cor_queue_release(consumer->options->results, batch->items[i].message,
-                               consumer->back_off_ms, false, &err)) {
-            cor_log_debug("the lease of a result ends on its own", COR_F("error", err.text));
+        if (batch->items[i].fate == COR_ITEM_POSTPONED) {
+            release(consumer, batch->items[i].message);
         }
     }
     acknowledge(batch);
@@ -397,16 +426,6 @@ static void wait_for(CorConsumer *consumer, int64_t ms)
     }
 }
 
-/* Let the time pass whatever is sent meanwhile; only the end of the server cuts it short. */
-static void back_off(CorConsumer *consumer)
-{
-    int64_t deadline_ms = cor_time_ms() + consumer->back_off_ms;
-
-    while (!atomic_load(&consumer->is_stopping) &&
-           cor_wakeup_wait_until(consumer->wakeup, deadline_ms)) {
-    }
-}
-
 static void on_receivable(void *arg)
 {
     CorConsumer *consumer = arg;
@@ -427,7 +446,7 @@ static void run(void *arg)
         batch->len = 0;
         if (!cor_queue_receive(consumer->options->results, &how, messages, &batch->len, &err)) {
             note_trouble(consumer, &err);
-            back_off(consumer);
+            (void) back_off(consumer);
             continue;
         }
         if (batch->len == 0) {
@@ -442,7 +461,7 @@ static void run(void *arg)
             cor_deliver_priv_item_done(&batch->items[i]);
         }
         if (consumer->back_off_ms > 0) {
-            back_off(consumer);
+            (void) back_off(consumer);
         }
     }
 }
@@ -488,6 +507,12 @@ bool cor_deliver_priv_consumer_start(const CorDeliverOptions *options, CorPush *
     cor_queue_watch(options->results, on_receivable, consumer);
     *ret_consumer = consumer;
     return true;
+}
+
+void cor_deliver_priv_consumer_hurry(CorConsumer *consumer)
+{
+    atomic_store(&consumer->is_hurried, true);
+    cor_wakeup_signal(consumer->wakeup);
 }
 
 void cor_deliver_priv_consumer_stop(CorConsumer *consumer)

@@ -27,6 +27,9 @@ COR_MUSTCHECK bool cor_deliver_priv_consumer_start(const CorDeliverOptions *opti
 /** Finish the batch that is held, end the thread and free.  NULL is ignored. */
 void cor_deliver_priv_consumer_stop(CorConsumer *consumer);
 
+/** The store is back: try now what is waiting for it. */
+void cor_deliver_priv_consumer_hurry(CorConsumer *consumer);
+
 /** Read an event's number as clients write it: decimal digits; false for anything else. */
 bool cor_deliver_priv_parse_seq(const char *text, int64_t *ret_seq);
 

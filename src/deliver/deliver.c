@@ -137,6 +137,11 @@ void cor_deliver_wake(CorDeliver *deliver, const char *client_id)
     cor_deliver_priv_push_wake(deliver->push, client_id);
 }
 
+void cor_deliver_store_is_back(CorDeliver *deliver)
+{
+    cor_deliver_priv_consumer_hurry(deliver->consumer);
+}
+
 void cor_deliver_progress(CorDeliver *deliver, const char *client_id, const char *job_id,
                           const char *json)
 {

@@ -77,6 +77,9 @@ COR_DEFINE_CLEANUP(CorDeliver, cor_deliver_stop)
 /** Tell the connections of a client that somebody else committed an event (cancel). */
 void cor_deliver_wake(CorDeliver *deliver, const char *client_id);
 
+/** Somebody knows that the store takes bytes again: deliver now what waits for it. */
+void cor_deliver_store_is_back(CorDeliver *deliver);
+
 /**
  * Show progress on the client's live connections (/ws and Server-Sent Events, not /prod).
  *

@@ -43,8 +43,7 @@ struct CorGateway {
     CorSweeper *sweeper;
     CorDeliver *deliver;
     CorWsServer *ws;
-    void (*cancel_run)(void *context, const char *job_id);
-    void *cancel_context;
+    CorGatewayHooks hooks;
     pthread_mutex_t stripes[STRIPES]; /* see cor_gateway_priv_lock() */
     int64_t started_ms;
     int64_t started_unix_ms;
@@ -120,6 +119,9 @@ void cor_gateway_priv_relay_stop(CorRelay *relay);
 
 /** Rows have been written to the outbox. */
 void cor_gateway_priv_relay_wake(CorRelay *relay);
+
+/** The store is back: carry out now what waits for it. */
+void cor_gateway_priv_relay_hurry(CorRelay *relay);
 
 /**
  * Run a function while nothing is relayed, if nothing is on its way either: all queues empty and

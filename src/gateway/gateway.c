@@ -128,13 +128,11 @@ bool cor_gateway_open(const CorGatewayOptions *options, CorGateway **ret_gateway
 }
 
 bool cor_gateway_start(CorGateway *gateway, CorDeliver *deliver, CorWsServer *ws,
-                       void (*cancel_run)(void *context, const char *job_id), void *context,
-                       CorError *err)
+                       const CorGatewayHooks *hooks, CorError *err)
 {
     gateway->deliver = deliver;
     gateway->ws = ws;
-    gateway->cancel_run = cancel_run;
-    gateway->cancel_context = context;
+    gateway->hooks = *hooks;
     return cor_gateway_priv_relay_start(gateway, err) &&
            cor_gateway_priv_sweeper_start(gateway, err);
 }

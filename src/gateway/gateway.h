@@ -60,7 +60,7 @@ void cor_gateway_stop(CorGateway *gateway);
 void cor_gateway_close(CorGateway *gateway);
 COR_DEFINE_CLEANUP(CorGateway, cor_gateway_close)
 
-/** Replace the public URL, before cor_gateway_start(): where the port was found out by listening.
+/** Replace the public URL, before anybody was told it: where the port was found out by listening.
  */
 COR_MUSTCHECK bool cor_gateway_set_public_url(CorGateway *gateway, const char *public_url,
                                               CorError *err);
@@ -75,15 +75,23 @@ const CorHttpRoute *cor_gateway_routes(size_t *ret_len);
 /** Count a finished request; give it to the HTTP server as on_access. */
 void cor_gateway_access(const CorHttpAccess *access, void *gateway);
 
+/* What the gateway asks of whoever runs jobs. */
+typedef struct CorGatewayHooks {
+    /* Stop the run of a job, if somebody runs it. */
+    void (*cancel_run)(void *context, const char *job_id);
+    /* The store was away and takes bytes again. */
+    void (*store_is_back)(void *context);
+    void *context;
+} CorGatewayHooks;
+
 /**
- * Begin to relay accepted jobs to their queues and to sweep.
+ * Begin to relay accepted jobs to their queues and to sweep.  Before it no route may be served.
  *
- * @param deliver     is woken when a job is cancelled
- * @param cancel_run  stops the run of a job, if somebody runs it; context is given to it
+ * @param deliver  is woken when a job is cancelled
+ * @param hooks    copied
  */
 COR_MUSTCHECK bool cor_gateway_start(CorGateway *gateway, CorDeliver *deliver, CorWsServer *ws,
-                                     void (*cancel_run)(void *context, const char *job_id),
-                                     void *context, CorError *err);
+                                     const CorGatewayHooks *hooks, CorError *err);
 
 /** From now on nothing new is accepted: readiness says so, jobs and uploads get 503. */
 void cor_gateway_drain(CorGateway *gateway);

@@ -7,7 +7,7 @@
  *
  *   WAITING --woken--> RELAYING --outbox empty--> WAITING
  *                          |  ^
- *                     store away: pause, 1 s doubling to 30 s
+ *                     store away: pause, 1 s doubling to 30 s, or until it is back
  */
 #include "gateway/gateway-priv.h"
 
@@ -40,6 +40,7 @@ struct CorRelay {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     bool is_woken;         /* guarded by mutex */
+    bool is_hurried;       /* guarded by mutex: the store is back, no pause any more */
     bool is_stopping;      /* guarded by mutex */
     pthread_mutex_t batch; /* held while rows are carried out: cor_gateway_priv_relay_when_idle() */
     Row rows[BATCH];
@@ -145,8 +146,8 @@ static bool cancel_request(CorRelay *relay, Row *row, CorError *err)
         }
         is_removed = true;
     }
-    if (!is_removed && relay->gateway->cancel_run) {
-        relay->gateway->cancel_run(relay->gateway->cancel_context, row->job_id);
+    if (!is_removed) {
+        relay->gateway->hooks.cancel_run(relay->gateway->hooks.context, row->job_id);
     }
     row->is_done = true;
     cor_gateway_priv_sweep_later(relay->gateway->sweeper);
@@ -240,12 +241,13 @@ static bool wait_for_rows(CorRelay *relay, int64_t pause_ms)
     int64_t deadline_ms = pause_ms > 0 ? cor_time_ms() + pause_ms : INT64_MAX;
 
     (void) pthread_mutex_lock(&relay->mutex);
-    while (!relay->is_stopping && (pause_ms > 0 || !relay->is_woken)) {
+    while (!relay->is_stopping && !relay->is_hurried && (pause_ms > 0 || !relay->is_woken)) {
         if (!cor_cond_wait_until(&relay->wake, &relay->mutex, deadline_ms)) {
             break;
         }
     }
     relay->is_woken = false;
+    relay->is_hurried = false;
     bool goes_on = !relay->is_stopping;
     (void) pthread_mutex_unlock(&relay->mutex);
     return goes_on;
@@ -268,6 +270,7 @@ static void run_relay(void *context)
             pause_ms = 0;
             continue;
         }
+        atomic_store(&relay->gateway->store_is_fine, false);
         if (pause_ms == 0) {
             cor_log_warning("jobs cannot be queued, retrying", COR_F("error", err.text));
         }
@@ -282,6 +285,17 @@ void cor_gateway_priv_relay_wake(CorRelay *relay)
     }
     (void) pthread_mutex_lock(&relay->mutex);
     relay->is_woken = true;
+    (void) pthread_cond_signal(&relay->wake);
+    (void) pthread_mutex_unlock(&relay->mutex);
+}
+
+void cor_gateway_priv_relay_hurry(CorRelay *relay)
+{
+    if (!relay) {
+        return;
+    }
+    (void) pthread_mutex_lock(&relay->mutex);
+    relay->is_hurried = true;
     (void) pthread_cond_signal(&relay->wake);
     (void) pthread_mutex_unlock(&relay->mutex);
 }

@@ -181,6 +181,8 @@ void cor_gateway_job_postponed(void *context, const char *job_id)
 
     forget(gateway->running, job_id);
     send_news(gateway, job_id, 0);
+    atomic_store(&gateway->store_is_fine,
+                 false); /* it may be the reason: whoever asks next looks */
 }
 
 /* Count the job in the second that it ended in: a ring of the last minute. */

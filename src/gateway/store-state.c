@@ -32,6 +32,14 @@ static bool look(CorGateway *gateway, CorError *err)
     return try_to_write(gateway->options.blobs, err);
 }
 
+/* Whoever met the store while it was away tries again after pauses that grow to a minute. */
+static void tell_those_who_wait(CorGateway *gateway)
+{
+    cor_gateway_priv_relay_hurry(gateway->relay);
+    cor_deliver_store_is_back(gateway->deliver);
+    gateway->hooks.store_is_back(gateway->hooks.context);
+}
+
 bool cor_gateway_priv_writable(CorGateway *gateway, CorError *err)
 {
     int64_t now_ms = cor_time_ms();
@@ -44,7 +52,10 @@ bool cor_gateway_priv_writable(CorGateway *gateway, CorError *err)
         return true;
     }
     bool is_fine = look(gateway, err);
-    atomic_store(&gateway->store_is_fine, is_fine);
+    bool was_fine = atomic_exchange(&gateway->store_is_fine, is_fine);
     atomic_store(&gateway->store_checked_ms, now_ms);
+    if (is_fine && !was_fine) {
+        tell_those_who_wait(gateway);
+    }
     return is_fine;
 }

@@ -25,11 +25,13 @@
 #define LIST_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
 enum {
-    RETRY_FIRST_MS = 250,  /* after a lost host; doubles with every attempt */
-    STORE_FIRST_MS = 1000, /* while a store is away; doubles up to the next */
-    STORE_MAX_MS = 60000,
+    RETRY_FIRST_MS = 250, /* after a lost host; doubles with every attempt */
+    RETRY_MAX_MS = 60000,
+    STORE_DELAY_MS = 1000, /* of a job that met no store; the worker waits longer than that */
+    HOST_FIRST_MS = 1000,  /* while no host can be had; doubles up to RETRY_MAX_MS */
     HOST_WAIT_MS = 30000,
-    TIMEOUT_ATTEMPTS = 2, /* a hang is tried once more */
+    SETTLE_PAUSE_MS = 250, /* a queue that is away is asked again */
+    TIMEOUT_ATTEMPTS = 2,  /* a hang is tried once more */
 };
 
 static CorMetric job_seconds = COR_METRIC_HISTOGRAM(
@@ -72,8 +74,10 @@ static bool open_input(CorWork *work, const CorInput *input, int *ret_file, CorE
                               err)) {
         return false;
     }
+    if (object.size == input->size_bytes && !cor_sha256_fd(object.file, object.size, digest, err)) {
+        return false; /* it cannot be read, which does not mean that it is another */
+    }
     if (object.size != input->size_bytes ||
-        !cor_sha256_fd(object.file, object.size, digest, NULL) ||
         strcmp(cor_hex_encode(digest, sizeof(digest), hex), input->sha256) != 0) {
         return cor_fail(err, COR_ERR_CONFLICT, "the image was changed after the job was accepted");
     }
@@ -311,12 +315,15 @@ static bool send_failure(CorWork *work, const char *code, const char *message, C
 static void observe(const CorWork *work)
 {
     const char *algo = work->request.algo_id;
+    int64_t now_us = cor_time_us();
+    double queued = queued_ms(work, cor_time_unix_ms(), now_us) / 1000.0;
+    double since_claim = ms_of(now_us - work->claimed_us) / 1000.0;
 
+    cor_metric_observe(&job_seconds, COR_LABELS(algo, "queued"), queued);
     cor_metric_observe(&job_seconds, COR_LABELS(algo, "fetch"), ms_of(work->fetch_us) / 1000.0);
     cor_metric_observe(&job_seconds, COR_LABELS(algo, "compute"), ms_of(work->compute_us) / 1000.0);
     cor_metric_observe(&job_seconds, COR_LABELS(algo, "store"), ms_of(work->store_us) / 1000.0);
-    cor_metric_observe(&job_seconds, COR_LABELS(algo, "total"),
-                       ms_of(cor_time_us() - work->claimed_us) / 1000.0);
+    cor_metric_observe(&job_seconds, COR_LABELS(algo, "total"), queued + since_claim);
 }
 
 /* --- the whole --- */
@@ -361,36 +368,70 @@ static void log_settled(const CorWork *work, const char *what, const CorError *e
                     COR_F("error", err->text));
 }
 
-/* A receipt that is stale means that somebody else has the message: our work stands, it is only
- * done twice.  A store that is away lets the lease end by itself. */
-static void check_settled(const CorWork *work, bool ok, const CorError *err)
+/* What a message is to become. */
+typedef struct Settlement {
+    enum { ACKNOWLEDGE, RELEASE, BURY } kind;
+    int64_t delay_ms;   /* RELEASE */
+    bool counts;        /* RELEASE */
+    const char *reason; /* BURY */
+} Settlement;
+
+static bool settle_once(CorWork *work, const Settlement *settlement, CorError *err)
 {
-    if (!ok) {
-        cor_log_warning("message not settled, its lease will end",
-                        COR_F("job", work->request.job_id), COR_F("error", err->text));
+    switch (settlement->kind) {
+    case ACKNOWLEDGE:
+        return cor_queue_ack(work->queue, &work->message, 1, err);
+    case RELEASE:
+        return cor_queue_release(work->queue, work->message, settlement->delay_ms,
+                                 settlement->counts, err);
+    default:
+        return cor_queue_fail(work->queue, work->message, settlement->reason, err);
+    }
+}
+
+/* A receipt that is stale means that somebody else has the message: our work stands, it is only
+ * done twice.  A queue that is away is waited for: were the lease left to end by itself, a full
+ * disk would cost the job an attempt. */
+static void settle_message(CorWork *work, const Settlement *settlement)
+{
+    bool is_told = false;
+
+    cor_worker_priv_begin_settling(work);
+    for (;;) {
+        CorError err = {0};
+        if (settle_once(work, settlement, &err)) {
+            return;
+        }
+        if (!cor_error_is_transient(&err) ||
+            !cor_worker_priv_pause(work->worker, SETTLE_PAUSE_MS)) {
+            cor_log_warning("message not settled, its lease will end",
+                            COR_F("job", work->request.job_id), COR_F("error", err.text));
+            return;
+        }
+        if (!is_told) {
+            cor_log_warning("message cannot be settled, retrying",
+                            COR_F("job", work->request.job_id), COR_F("error", err.text));
+            is_told = true;
+        }
     }
 }
 
 static void acknowledge(CorWork *work)
 {
-    CorError err = {0};
+    Settlement settlement = {.kind = ACKNOWLEDGE};
 
-    cor_worker_priv_begin_settling(work);
-    bool ok = cor_queue_ack(work->queue, &work->message, 1, &err);
-    check_settled(work, ok, &err);
+    settle_message(work, &settlement);
 }
 
 static void give_back(CorWork *work, int64_t delay_ms, bool counts)
 {
     const CorWorkerEvents *events = &work->worker->options.events;
-    CorError err = {0};
+    Settlement settlement = {.kind = RELEASE, .delay_ms = delay_ms, .counts = counts};
 
     if (events->postponed) {
         events->postponed(events->context, work->request.job_id);
     }
-    cor_worker_priv_begin_settling(work);
-    bool ok = cor_queue_release(work->queue, work->message, delay_ms, counts, &err);
-    check_settled(work, ok, &err);
+    settle_message(work, &settlement);
 }
 
 /* The worker is done with the job.  What it has stored is named by a result, or by nobody. */
@@ -406,23 +447,21 @@ static void tell_end(const CorWork *work, bool has_succeeded)
     }
 }
 
-static int64_t doubled(int64_t first_ms, int times, int64_t max_ms)
-{
-    int64_t delay_ms = first_ms;
-
-    for (int i = 0; i < times && delay_ms < max_ms; i++) {
-        delay_ms *= 2;
-    }
-    return COR_MIN(delay_ms, max_ms);
-}
-
 static void postpone_for_store(CorWork *work, const CorError *err)
 {
-    int failures = atomic_fetch_add(&work->worker->store_failures, 1);
-
     log_settled(work, "job waits for the store", err);
+    cor_worker_priv_store_is_away(work->worker);
+    give_back(work, STORE_DELAY_MS, false);
+}
+
+static void postpone_for_host(CorWork *work, const CorError *err)
+{
+    int failures = atomic_fetch_add(&work->worker->host_failures, 1);
+
+    log_settled(work, "job waits for a host", err);
     give_back(work,
-              doubled(STORE_FIRST_MS, failures / (int) work->worker->options.slots, STORE_MAX_MS),
+              cor_worker_priv_doubled(HOST_FIRST_MS, failures / (int) work->worker->options.slots,
+                                      RETRY_MAX_MS),
               false);
 }
 
@@ -439,9 +478,8 @@ static void end_failed(CorWork *work, const char *code, const CorError *why,
         return;
     }
     if (dead_reason) {
-        cor_worker_priv_begin_settling(work);
-        bool ok = cor_queue_fail(work->queue, work->message, dead_reason, &err);
-        check_settled(work, ok, &err);
+        Settlement settlement = {.kind = BURY, .reason = dead_reason};
+        settle_message(work, &settlement);
     } else {
         acknowledge(work);
     }
@@ -474,7 +512,7 @@ static void end_attempt(CorWork *work, const char *code, const CorError *err)
         return;
     }
     log_settled(work, "attempt failed, retrying", err);
-    give_back(work, doubled(RETRY_FIRST_MS, attempts - 1, STORE_MAX_MS), true);
+    give_back(work, cor_worker_priv_doubled(RETRY_FIRST_MS, attempts - 1, RETRY_MAX_MS), true);
 }
 
 /* Stopped from outside: the reason decides, whatever the error says. */
@@ -520,7 +558,9 @@ static void settle(CorWork *work, const CorError *err)
     if (settle_stopped(work)) {
         return;
     }
-    if (cor_error_is_transient(err)) {
+    if (cor_error_is_transient(err) && strcmp(work->stage, "compute") == 0) {
+        postpone_for_host(work, err);
+    } else if (cor_error_is_transient(err)) {
         postpone_for_store(work, err);
     } else if (err->code == COR_ERR_HOST_LOST) {
         end_attempt(work, lost_code(work), err);
@@ -547,7 +587,8 @@ void cor_worker_priv_work(CorWork *work)
     if (!run_job(work, &err)) {
         settle(work, &err);
     } else {
-        atomic_store(&work->worker->store_failures, 0);
+        atomic_store(&work->worker->host_failures, 0);
+        cor_worker_priv_store_is_fine(work->worker);
         acknowledge(work);
         tell_end(work, true);
     }

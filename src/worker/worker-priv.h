@@ -43,11 +43,15 @@ typedef struct CorWork {
 struct CorWorker {
     CorWorkerOptions options;
     CorQueue **requests;
-    atomic_int store_failures; /* transient failures in a row, over all slots: the back-off */
+    atomic_int host_failures;     /* hosts that could not be had, in a row: the back-off */
+    atomic_bool has_told_trouble; /* that a queue does not answer was logged */
     atomic_bool is_stopping;
     pthread_mutex_t wake_mutex; /* taken by queue watches: nothing else is called under it */
-    pthread_cond_t wake;        /* something may be receivable, or the worker stops */
-    uint64_t arrivals;          /* guarded by wake_mutex: counts what wake announced */
+    pthread_cond_t wake; /* something may be receivable, the store is back, or the worker stops */
+    uint64_t arrivals;   /* guarded by wake_mutex: counts what wake announced */
+    int64_t
+        store_retry_ms; /* guarded by wake_mutex: no claims before this; 0: the store is there */
+    int store_trials;   /* guarded by wake_mutex: how often it was away in a row */
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* the list, or a work's is_renewing, changed */
     CorWork *held;          /* guarded by mutex */
@@ -64,6 +68,18 @@ COR_MUSTCHECK bool cor_worker_priv_expose_host(CorWork *work, CorHostLease *host
 
 /** Take the host out of cancel's reach; call it before the lease is released. */
 void cor_worker_priv_hide_host(CorWork *work);
+
+/** The store failed a job: let nobody claim for a while, longer each time in a row. */
+void cor_worker_priv_store_is_away(CorWorker *worker);
+
+/** The store served a job to its end. */
+void cor_worker_priv_store_is_fine(CorWorker *worker);
+
+/** Sleep; false when the worker stops. */
+bool cor_worker_priv_pause(CorWorker *worker, int64_t pause_ms);
+
+/** first_ms doubled so many times, at most max_ms. */
+int64_t cor_worker_priv_doubled(int64_t first_ms, int times, int64_t max_ms);
 
 /** Keep the renewer away from the message, so that it can be settled. */
 void cor_worker_priv_begin_settling(CorWork *work);

@@ -8,6 +8,10 @@
  *
  *   slot     IDLE --claim--> WORKING --settled--> IDLE --stop--> gone
  *
+ * While the store is away nobody claims: a thousand jobs would only compute for nothing and wait
+ * one by one.  After 1 s, doubling to 60 s, or when somebody knows that it is back, the slots try
+ * again.
+ *
  * A lease that cannot be renewed is given up one renewal interval before it ends: the host is
  * cancelled and nothing is settled, since somebody else may have the message.
  */
@@ -21,7 +25,12 @@
 #include "program/log.h"
 #include "program/thread.h"
 
-enum { RENEWALS_PER_LEASE = 3, TROUBLE_WAIT_MS = 1000 };
+enum {
+    RENEWALS_PER_LEASE = 3,
+    TROUBLE_WAIT_MS = 1000,
+    STORE_FIRST_MS = 1000, /* while a store is away; doubles up to the next */
+    STORE_MAX_MS = 60000,
+};
 
 /* --- what others may do to held work --- */
 
@@ -132,15 +141,85 @@ static uint64_t count_arrivals(CorWorker *worker)
     return arrivals;
 }
 
-/* Wait for an arrival after those that were seen, for the worker's end or for the deadline. */
-static void wait_for_arrival(CorWorker *worker, uint64_t seen, int64_t deadline_ms)
+/* Wait for an arrival after those that were seen, or for the worker's end. */
+static void wait_for_arrival(CorWorker *worker, uint64_t seen)
 {
     (void) pthread_mutex_lock(&worker->wake_mutex);
-    while (!atomic_load(&worker->is_stopping) && worker->arrivals == seen &&
-           cor_cond_wait_until(&worker->wake, &worker->wake_mutex, deadline_ms)) {
+    while (!atomic_load(&worker->is_stopping) && worker->arrivals == seen) {
+        (void) pthread_cond_wait(&worker->wake, &worker->wake_mutex);
     }
     (void) pthread_mutex_unlock(&worker->wake_mutex);
 }
+
+/* --- a store that is away --- */
+
+int64_t cor_worker_priv_doubled(int64_t first_ms, int times, int64_t max_ms)
+{
+    int64_t delay_ms = first_ms;
+
+    for (int i = 0; i < times && delay_ms < max_ms; i++) {
+        delay_ms *= 2;
+    }
+    return COR_MIN(delay_ms, max_ms);
+}
+
+void cor_worker_priv_store_is_away(CorWorker *worker)
+{
+    int64_t now_ms = cor_time_ms();
+
+    (void) pthread_mutex_lock(&worker->wake_mutex);
+    if (worker->store_retry_ms <= now_ms) { /* else another slot has just said so */
+        worker->store_retry_ms =
+            now_ms + cor_worker_priv_doubled(STORE_FIRST_MS, worker->store_trials, STORE_MAX_MS);
+        worker->store_trials++;
+    }
+    (void) pthread_mutex_unlock(&worker->wake_mutex);
+}
+
+void cor_worker_priv_store_is_fine(CorWorker *worker)
+{
+    (void) pthread_mutex_lock(&worker->wake_mutex);
+    bool was_away = worker->store_retry_ms > 0;
+    worker->store_retry_ms = 0;
+    worker->store_trials = 0;
+    if (was_away) {
+        (void) pthread_cond_broadcast(&worker->wake);
+    }
+    (void) pthread_mutex_unlock(&worker->wake_mutex);
+}
+
+void cor_worker_store_is_back(CorWorker *worker)
+{
+    (void) pthread_mutex_lock(&worker->wake_mutex);
+    if (worker->store_retry_ms > 0) {
+        worker->store_retry_ms = cor_time_ms(); /* the next job will tell whether it is true */
+        (void) pthread_cond_broadcast(&worker->wake);
+    }
+    (void) pthread_mutex_unlock(&worker->wake_mutex);
+}
+
+static void wait_for_store(CorWorker *worker)
+{
+    (void) pthread_mutex_lock(&worker->wake_mutex);
+    while (!atomic_load(&worker->is_stopping) && worker->store_retry_ms > cor_time_ms()) {
+        (void) cor_cond_wait_until(&worker->wake, &worker->wake_mutex, worker->store_retry_ms);
+    }
+    (void) pthread_mutex_unlock(&worker->wake_mutex);
+}
+
+bool cor_worker_priv_pause(CorWorker *worker, int64_t pause_ms)
+{
+    int64_t deadline_ms = cor_time_ms() + pause_ms;
+
+    (void) pthread_mutex_lock(&worker->wake_mutex);
+    while (!atomic_load(&worker->is_stopping) &&
+           cor_cond_wait_until(&worker->wake, &worker->wake_mutex, deadline_ms)) {
+    }
+    (void) pthread_mutex_unlock(&worker->wake_mutex);
+    return !atomic_load(&worker->is_stopping);
+}
+
+/* --- what a slot does --- */
 
 /* A message that is no request belongs to no job that could fail: it goes to the dead letters. */
 static void refuse_message(CorQueue *queue, CorMessage *message, const CorError *why)
@@ -184,8 +263,10 @@ static bool serve_round(CorWorker *worker, size_t first, bool *ret_trouble)
         size_t len = 0;
 
         if (!cor_queue_receive(queue, &how, &message, &len, &err)) {
-            cor_log_warning("queue does not answer, retrying",
-                            COR_F("queue", cor_queue_name(queue)), COR_F("error", err.text));
+            if (!atomic_exchange(&worker->has_told_trouble, true)) {
+                cor_log_warning("queue does not answer, retrying",
+                                COR_F("queue", cor_queue_name(queue)), COR_F("error", err.text));
+            }
             *ret_trouble = true;
             continue;
         }
@@ -193,6 +274,9 @@ static bool serve_round(CorWorker *worker, size_t first, bool *ret_trouble)
             handle(worker, queue, message);
             return true;
         }
+    }
+    if (!*ret_trouble) {
+        atomic_store(&worker->has_told_trouble, false);
     }
     return false;
 }
@@ -202,11 +286,17 @@ static void run_slot(void *context)
     CorWorker *worker = context;
 
     for (size_t turn = 0; !atomic_load(&worker->is_stopping); turn++) {
+        wait_for_store(worker);
         uint64_t seen = count_arrivals(worker);
         bool trouble = false;
 
-        if (!serve_round(worker, turn, &trouble)) {
-            wait_for_arrival(worker, seen, trouble ? cor_time_ms() + TROUBLE_WAIT_MS : INT64_MAX);
+        if (serve_round(worker, turn, &trouble)) {
+            continue;
+        }
+        if (trouble) {
+            (void) cor_worker_priv_pause(worker, TROUBLE_WAIT_MS); /* whatever arrives */
+        } else {
+            wait_for_arrival(worker, seen);
         }
     }
 }

@@ -73,3 +73,6 @@ void cor_worker_stop(CorWorker *worker);
 
 /** Kill the run of a job that this worker holds; false if it holds no such job. */
 bool cor_worker_cancel(CorWorker *worker, const char *job_id);
+
+/** Somebody knows that the store takes bytes again: try the jobs that wait for it now. */
+void cor_worker_store_is_back(CorWorker *worker);
