@@ -246,10 +246,6 @@ static bool send_event(CorPushConn *conn, CorDeliverFrame *frame)
     }
     cor_metric_add(&messages_pushed, NULL, 1);
     conn->next_seq = seq + 1;
-    if (conn->door == COR_PUSH_PROD && conn->mark_seq == 0) {
-        conn->mark_seq = seq;
-        conn->mark_frames = conn->frames;
-    }
     return true;
 }
 
@@ -463,21 +459,15 @@ void cor_deliver_priv_conn_ack(CorPushConn *conn, int64_t seq)
 
 void cor_deliver_priv_conn_alive(CorPushConn *conn)
 {
-    uint64_t taken = 0;
+    int64_t waiting = 0;
     int64_t seq = 0;
 
     if (conn->door != COR_PUSH_PROD || !conn->is_placed) {
         return;
     }
-    taken = cor_ws_session_frames_taken(conn->ws);
-    if (taken >= conn->frames) {
-        seq = conn->next_seq - 1;
-        conn->mark_seq = 0;
-    } else if (conn->mark_seq > 0 && taken >= conn->mark_frames) {
-        seq = conn->mark_seq;
-        conn->mark_seq = conn->next_seq - 1;
-        conn->mark_frames = conn->frames;
-    }
+    /* Events leave in order, so at most the last of them are among the frames that still wait. */
+    waiting = (int64_t) (conn->frames - cor_ws_session_frames_taken(conn->ws));
+    seq = conn->next_seq - 1 - waiting;
     if (seq > conn->acked_seq) {
         conn->acked_seq = seq;
         cor_deliver_priv_conn_ack(conn, seq);

@@ -32,6 +32,7 @@ static void say_pong(CorPushConn *conn, const json_t *ping)
     json_t *t = json_object_get(ping, "t");
     char *text = NULL;
 
+    cor_deliver_priv_conn_alive(conn); /* before our answer waits among the frames */
     if (t) {
         (void) json_object_set(pong, "t", t);
     }
@@ -40,7 +41,6 @@ static void say_pong(CorPushConn *conn, const json_t *ping)
         cor_deliver_priv_conn_say(conn, text);
     }
     free(text);
-    cor_deliver_priv_conn_alive(conn);
 }
 
 static void take_ack(CorPushConn *conn, const json_t *ack)

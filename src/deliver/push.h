@@ -64,8 +64,6 @@ typedef struct CorPushConn {
     int64_t busy_since_ms;    /* its buffer has not been empty since */
     bool is_given_up;         /* it reads too slowly and is being closed */
     uint64_t frames;          /* WebSocket frames queued so far */
-    uint64_t mark_frames;     /* /prod: so many must be taken ... */
-    int64_t mark_seq;         /* ... before the cursor moves here; 0: no mark */
     int64_t acked_seq;        /* /prod: where the cursor was moved last */
     struct CorPushConn *next; /* of the same client */
     struct CorPushConn *previous;
