@@ -14,9 +14,9 @@ static inline void cor_fd_closep(int *fd)
 }
 
 /* Move a descriptor out of a cleanup variable: the variable becomes -1. */
-#define COR_TAKE_FD(variable)                                                                      \
-    ({                                                                                             \
-        int cor_taken_ = (variable);                                                               \
-        (variable) = -1;                                                                           \
-        cor_taken_;                                                                                \
+#define COR_TAKE_FD(variable)        \
+    ({                               \
+        int cor_taken_ = (variable); \
+        (variable) = -1;             \
+        cor_taken_;                  \
     })

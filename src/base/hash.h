@@ -31,7 +31,8 @@ void cor_sha256(const void *data, size_t size, uint8_t digest[COR_SHA256_SIZE]);
 void cor_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size,
                      uint8_t mac[COR_SHA256_SIZE]);
 
-/** Digest of the bytes of a descriptor from offset 0, which it does not move; reads with pread(). */
+/** Digest of the bytes of a descriptor from offset 0, which it does not move; reads with pread().
+ */
 COR_MUSTCHECK bool cor_sha256_fd(int fd, uint64_t size, uint8_t digest[COR_SHA256_SIZE],
                                  CorError *err);
 

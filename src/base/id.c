@@ -31,7 +31,8 @@ bool cor_uuid4(char ret_uuid[COR_UUID_SIZE], CorError *err)
 
 bool cor_id_is_legal(const char *id)
 {
-    static const char legal[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-";
+    static const char legal[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-";
     size_t len = strlen(id);
 
     return len >= 1 && len <= 128 && strspn(id, legal) == len;

@@ -9,10 +9,10 @@
 
 #include <stddef.h>
 
-#define COR_ID_SIZE 129   /* a client or job id with its NUL */
-#define COR_UUID_SIZE 37  /* a UUID with its NUL */
-#define COR_UID_SIZE 65   /* a DICOM UID with its NUL */
-#define COR_KEY_MAX 1024  /* bytes of an object key, without a NUL */
+#define COR_ID_SIZE 129  /* a client or job id with its NUL */
+#define COR_UUID_SIZE 37 /* a UUID with its NUL */
+#define COR_UID_SIZE 65  /* a DICOM UID with its NUL */
+#define COR_KEY_MAX 1024 /* bytes of an object key, without a NUL */
 #define COR_KEY_SIZE (COR_KEY_MAX + 1)
 
 /** Make a random UUIDv4 (RFC 9562 section 5.4). */
@@ -27,8 +27,8 @@ bool cor_uid_is_legal(const char *uid);
 /**
  * Make the UID "2.25.<decimal of 128 bits>" from a hash over several texts (PS3.5 section B.2).
  *
- * The texts are hashed with their lengths, so ("ab","c") and ("a","bc") differ.  The bits are shaped
- * like a UUID, as the standard wants.
+ * The texts are hashed with their lengths, so ("ab","c") and ("a","bc") differ.  The bits are
+ * shaped like a UUID, as the standard wants.
  */
 void cor_uid_from_texts(const char *const *texts, size_t len, char ret_uid[COR_UID_SIZE]);
 

@@ -26,7 +26,8 @@ static void equal_values_have_equal_hashes_whatever_their_order(void **state)
 
 static void bad_texts_are_refused_with_a_reason(void **state)
 {
-    static const char *const bad[] = {"", "{", "{\"a\":1,\"a\":2}", "[1,]", "\"\xFF\"", "{} x", "nul"};
+    static const char *const bad[] = {"",     "{",  "{\"a\":1,\"a\":2}", "[1,]", "\"\xFF\"",
+                                      "{} x", "nul"};
     (void) state;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
