@@ -139,6 +139,13 @@ static bool put_aside(const CorDatadir *datadir, CorError *err)
     return true;
 }
 
+static bool open_empty(Rebuild *rebuild, const char *path, CorError *err)
+{
+    return cor_catalog_open(path, NULL, &rebuild->catalog, err) &&
+           cor_sql_write(rebuild->catalog, clear_catalog, NULL, COR_SQL_SYNCED, err);
+}
+
+/* Damage shows when the file is opened, or when it is emptied. */
 static bool open_catalog(Rebuild *rebuild, const CorDatadir *datadir, CorError *err)
 {
     COR_CLEANUP(cor_string_freep) CorString *path = cor_string_new(8192);
@@ -148,14 +155,14 @@ static bool open_catalog(Rebuild *rebuild, const CorDatadir *datadir, CorError *
     if (!cor_string_check(path, err)) {
         return false;
     }
-    if (cor_catalog_open(cor_string_text(path), NULL, &rebuild->catalog, &why)) {
+    if (open_empty(rebuild, cor_string_text(path), &why)) {
         return true;
     }
     if (why.code != COR_ERR_CORRUPT) {
         return cor_fail(err, why.code, "%s", why.text);
     }
-    return put_aside(datadir, err) &&
-           cor_catalog_open(cor_string_text(path), NULL, &rebuild->catalog, err);
+    cor_sql_close(COR_TAKE(rebuild->catalog));
+    return put_aside(datadir, err) && open_empty(rebuild, cor_string_text(path), err);
 }
 
 static bool run(Rebuild *rebuild, const CorConfig *config, const CorDatadir *datadir, CorError *err)
@@ -172,8 +179,7 @@ static bool run(Rebuild *rebuild, const CorConfig *config, const CorDatadir *dat
 
     if (!cor_blob_open(config->blob, &rebuild->blobs, err) ||
         !open_catalog(rebuild, datadir, err) ||
-        !cor_host_pool_new(&options, &rebuild->hosts, err) ||
-        !cor_sql_write(rebuild->catalog, clear_catalog, NULL, COR_SQL_SYNCED, err)) {
+        !cor_host_pool_new(&options, &rebuild->hosts, err)) {
         return false;
     }
     for (size_t i = 0; i < COR_ARRAY_LEN(buckets); i++) {

@@ -104,12 +104,12 @@ static void check_data(Check *check, const CorConfig *config, bool rebuild)
     note(check, "data", true, cor_datadir_path(datadir));
     check_space(check, config);
     check_database(check, cor_datadir_path(datadir), "corsia.db");
-    check_database(check, cor_datadir_path(datadir), "catalog.db");
-    if (rebuild) {
+    if (rebuild) { /* first: a damaged catalogue is what it is for */
         char summary[COR_ERROR_TEXT_SIZE] = "";
         bool is_ok = cor_cli_check_rebuild(config, datadir, summary, sizeof(summary), &err);
         note(check, "rebuild", is_ok, is_ok ? summary : err.text);
     }
+    check_database(check, cor_datadir_path(datadir), "catalog.db");
 }
 
 static void check_hosts(Check *check, const CorConfig *config)

@@ -35,12 +35,18 @@ static int run_serve(int argc, char **argv)
         (void) printf(
             "Usage: corsia serve [--config FILE] [--data DIR] [--listen ADDRESS] [KEY...]\n\n"
             "Run the server until SIGTERM or Ctrl-C.\n\n"
-            "  %-36s Print every key with its default, as a file\n%s",
-            "--sample-config", cor_string_text(text));
+            "  %-36s Print every key with its default, as a file\n"
+            "  %-36s Print the manual page of that file\n%s",
+            "--sample-config", "--man-config", cor_string_text(text));
         return COR_CLI_OK;
     }
     if (has_flag(argc, argv, "--sample-config")) {
         cor_config_sample(text);
+        (void) fputs(cor_string_text(text), stdout);
+        return COR_CLI_OK;
+    }
+    if (has_flag(argc, argv, "--man-config")) {
+        cor_config_man(text);
         (void) fputs(cor_string_text(text), stdout);
         return COR_CLI_OK;
     }

@@ -80,6 +80,14 @@ void cor_config_sample(CorString *out)
 
 void cor_config_man(CorString *out)
 {
+    cor_string_append_text(
+        out,
+        ".TH CORSIA.CONF 5 \"\" Corsia \"File formats\"\n"
+        ".SH NAME\ncorsia.conf \\- configuration of the Corsia server\n"
+        ".SH SYNOPSIS\n.B corsia serve \\-\\-config \\fIFILE\\fR\n"
+        ".SH DESCRIPTION\nLines \\fIkey\\fR = \\fIvalue\\fR; comments begin with # or ;. "
+        "The environment (CORSIA_QUEUE_BOUND) goes before the file, a flag (\\-\\-queue\\-bound) "
+        "before both. An unknown key is refused.\n.SH KEYS\n");
     for (size_t i = 0; i < cor_config_priv_key_len; i++) {
         const CorConfigKey *key = &cor_config_priv_keys[i];
         if (key->group) {

@@ -117,7 +117,7 @@ void cor_config_help(CorString *out);
 /** Append the sample corsia.conf: every key with its default, commented out. */
 void cor_config_sample(CorString *out);
 
-/** Append every key as roff, for the man page corsia.conf(5). */
+/** Append the man page corsia.conf(5) as roff. */
 void cor_config_man(CorString *out);
 
 /** Append "key = value" of every key as it is in force; of a secret only that it is set. */

@@ -86,6 +86,14 @@ def test_the_sample_configuration_is_the_committed_one():
     assert corsia("serve", "--sample-config").stdout == (ROOT / "corsia.conf.sample").read_text()
 
 
+def test_help_sample_and_manual_name_the_same_keys():
+    keys = re.findall(r"^#(\w+) =", corsia("serve", "--sample-config").stdout, re.M)
+    manual = re.findall(r"^\.BR (\w+) ", corsia("serve", "--man-config").stdout, re.M)
+    flags = re.findall(r"^  --([\w-]+) \S", corsia("serve", "--help").stdout, re.M)
+    assert len(keys) > 30 and manual == keys
+    assert [flag.replace("-", "_") for flag in flags if flag not in ("sample-config", "man-config", "config")] == keys
+
+
 # --- import ---
 
 def test_import_keeps_relative_paths_and_lists_what_is_no_dicom(server, folder):
