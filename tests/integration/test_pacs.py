@@ -151,7 +151,8 @@ def test_the_last_images_divides_study_from_image(server):
 
 def test_storing_is_201_then_200_for_the_same_bytes(server):
     body = body_of("new", "new", "s")
-    first, again, elsewhere = (put(server, path, body) for path in ("new/images/s/1", "new/images/s/1", "new/images/s/2"))
+    paths = ("new/images/s/1", "new/images/s/1", "new/images/s/2")
+    first, again, elsewhere = (put(server, path, body) for path in paths)
 
     assert [first.status_code, again.status_code, elsewhere.status_code] == [201, 200, 200]
     assert first.json() == {"outcome": "stored", "bucket": "pacs", "key": "new/s/1",
@@ -166,7 +167,8 @@ def test_other_bytes_under_the_same_uid_or_key_are_409_and_change_nothing(server
     assert put(server, "keep/images/s/1", body).status_code == 201
 
     for path, data in (("keep/images/s/1", other), ("keep/images/s/2", body[:-2] + b"zz"),
-                       ("keep/images/s/1", body[:-2] + b"zz"), ("keep/images/s/1/below", other), ("keep/images/s", other)):
+                       ("keep/images/s/1", body[:-2] + b"zz"), ("keep/images/s/1/below", other),
+                       ("keep/images/s", other)):
         refused = put(server, path, data)
         assert refused.status_code == 409 and refused.headers["Content-Type"] == "application/problem+json"
     (image,) = images(server, "keep")
