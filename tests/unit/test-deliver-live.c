@@ -374,7 +374,7 @@ static void the_server_s_own_pings_move_the_cursor_of_prod(void **state)
 {
     Deliver *fixture = *state;
 
-    fixture->ping_ms = 20;
+    fixture->ping_ms = 400;
     deliver_start(fixture);
     int fd = live_open(fixture->port, "/prod?client_id=c1");
     deliver_job(fixture, "c1", 1);
