@@ -28,6 +28,7 @@ struct CorHttpStream {
     char *type;
     pthread_mutex_t mutex;
     struct MHD_Connection *connection; /* guarded by mutex; NULL before and after the answer */
+    int fd;                            /* guarded by mutex; good while there is a connection */
     bool is_suspended;                 /* guarded by mutex */
     bool is_closed;                    /* guarded by mutex; writers are done */
     bool is_aborted;                   /* guarded by mutex; cut */
@@ -197,10 +198,16 @@ void cor_http_stream_close(CorHttpStream *stream)
     (void) pthread_mutex_unlock(&stream->mutex);
 }
 
+/* A peer that does not read keeps libmicrohttpd waiting for ever; and libmicrohttpd closes a
+ * connection whose content reader gives up only at the connection's next event.  The shutdown is
+ * one. */
 void cor_http_stream_abort(CorHttpStream *stream)
 {
     (void) pthread_mutex_lock(&stream->mutex);
     stream->is_aborted = true;
+    if (stream->connection) {
+        (void) shutdown(stream->fd, SHUT_RDWR);
+    }
     resume(stream);
     (void) pthread_mutex_unlock(&stream->mutex);
 }
@@ -302,6 +309,7 @@ struct MHD_Response *cor_http_priv_stream_response(CorHttpStream *stream, CorHtt
                       sizeof(patience_ms));
     (void) pthread_mutex_lock(&stream->mutex);
     stream->connection = req->connection;
+    stream->fd = req->conn->fd;
     (void) pthread_mutex_unlock(&stream->mutex);
     cor_http_priv_suspension_set(req->conn, &stream_suspension, stream);
     return response;

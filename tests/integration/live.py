@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import re
 import socket
 import sqlite3
 import urllib.parse
@@ -159,23 +160,27 @@ class Stream:
 
 # --- Bare sockets: peers that do not answer, do not read, or read late ---
 
-class Bare:
-    """A WebSocket without a library: nothing is read, answered or sent unless the test does it."""
+UPGRADE = ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
 
-    def __init__(self, server, target):
+
+class Bare:
+    """A connection without a library: nothing is read, answered or sent unless the test does it."""
+
+    def __init__(self, server, target, upgrade=True):
         self.socket = socket.socket()
         self.socket.settimeout(30)
         # Small segments and a small window, so that the two kernels hold kilobytes, not megabytes.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.connect(("127.0.0.1", server.port))
-        self.socket.sendall((f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\n"
-                             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+        self.socket.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+                            f"{UPGRADE if upgrade else ''}\r\n".encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += self.exactly(1)
-        assert head.startswith(b"HTTP/1.1 101 ") and b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
+        assert head.startswith(b"HTTP/1.1 101 " if upgrade else b"HTTP/1.1 200 ")
+        assert not upgrade or b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head  # the example of RFC 6455
 
     def exactly(self, size):
         """So many bytes; fewer at the end of the stream."""
@@ -209,6 +214,17 @@ class Bare:
             elif opcode == 1 and (text := json.loads(payload)).get("type") == "result":
                 seen.append(text["seq"])
         return seen, code
+
+    def event_ids(self):
+        """Read an event stream to its end, however it ends; the ids of the whole events."""
+        raw, text = b"", b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := self.socket.recv(65536):
+                raw += more
+        while raw:  # chunk by chunk, the last one perhaps cut off
+            size, _, raw = raw.partition(b"\r\n")
+            text, raw = text + raw[:int(size, 16)], raw[int(size, 16) + 2:]
+        return [int(number) for number in re.findall(rb"id: (\d+)\nevent: result\ndata: .*\n\n", text)]
 
     def __enter__(self):
         return self

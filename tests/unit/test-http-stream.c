@@ -262,6 +262,32 @@ static void an_aborted_stream_is_seen_as_cut(void **state)
     (void) close(fd);
 }
 
+static void an_aborted_stream_ends_even_if_its_peer_reads_nothing(void **state)
+{
+    static const char block[4096];
+    Fixture *fixture = *state;
+    Answer answer;
+    int fd = begin_stream(fixture, &answer);
+    char rest[sizeof(block)];
+
+    /* Until the kernels are full: then libmicrohttpd waits for the peer, not for us. */
+    for (int full = 0; full < 3;) {
+        if (cor_http_stream_write(fixture->stream, block, sizeof(block), NULL)) {
+            full = 0;
+        } else {
+            const struct timespec pause = {.tv_nsec = 20000000};
+            (void) nanosleep(&pause, NULL); /* polling: what the kernel takes is told by nobody */
+            full++;
+        }
+    }
+    cor_http_stream_abort(fixture->stream);
+    await(&fixture->ended);
+    while (recv(fd, rest, sizeof(rest), 0) > 0) {
+    }
+    answer_done(&answer);
+    (void) close(fd);
+}
+
 static void a_silent_stream_has_a_heartbeat(void **state)
 {
     Fixture *fixture = *state;
@@ -449,6 +475,7 @@ int main(void)
         ON(patient, a_stream_keeps_only_so_much_for_a_slow_reader),
         ON(patient, a_peer_that_leaves_ends_its_stream),
         ON(patient, an_aborted_stream_is_seen_as_cut),
+        ON(patient, an_aborted_stream_ends_even_if_its_peer_reads_nothing),
         ON(patient, a_silent_stream_has_a_heartbeat),
         ON(patient, a_stream_that_is_not_sent_still_ends),
         ON(patient, a_parked_request_is_answered_when_woken),
