@@ -14,6 +14,8 @@
 #include "base/array.h"
 #include "base/time.h"
 
+#define LIST_BYTES_MAX ((size_t) 64 * 1024 * 1024)
+
 enum { REDRIVE_MAX = 10000 }; /* letters per call */
 
 typedef struct Redrive {
@@ -43,17 +45,50 @@ static bool renew_request(json_t *body, const char *job_id, int64_t now_unix_ms,
     return true;
 }
 
-static bool accept_again(Redrive *redrive, json_t *body, const char *job_id, const char *retry_of,
+/* The list of a long series belongs to the job that it was made for and is swept with it, so the
+ * new job gets one of its own.  NOT_FOUND if the old one is gone. */
+static bool renew_inputs(Redrive *redrive, json_t *body, const char *job_id, json_t **ret_inputs,
                          CorError *err)
 {
+    CorBlobStore *blobs = redrive->gateway->options.blobs;
+    const char *old_key = cor_json_string(body, "inputs_key", NULL);
+    COR_CLEANUP(cor_bytes_unrefp) CorBytes *text = NULL;
+    char key[COR_KEY_SIZE];
+
+    if (!old_key) {
+        *ret_inputs = json_incref(json_object_get(body, "inputs"));
+        return true;
+    }
+    const char *name = strrchr(old_key, '/');
+    (void) snprintf(key, sizeof(key), "%s/%s", job_id, name ? name + 1 : old_key);
+    if (!cor_blob_read(blobs, COR_BUCKET_JOBS, old_key, LIST_BYTES_MAX, &text, err) ||
+        !cor_json_parse((const char *) cor_bytes_data(text), cor_bytes_size(text), ret_inputs,
+                        err)) {
+        return false;
+    }
+    if (!cor_blob_put_bytes(blobs, COR_BUCKET_JOBS, key, cor_bytes_data(text), cor_bytes_size(text),
+                            err)) {
+        return false;
+    }
+    return json_object_set_new(body, "inputs_key", json_string(key)) == 0
+               ? true
+               : cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
+}
+
+static bool accept_again(Redrive *redrive, const CorMessage *message, json_t *body,
+                         const char *job_id, CorError *err)
+{
     const json_t *pacs = json_object_get(body, "pacs");
-    const json_t *first = json_array_get(json_object_get(body, "inputs"), 0);
+    const char *retry_of = cor_message_dedup_id(message);
+    const char *group = cor_message_group_id(message);
+    COR_CLEANUP(cor_json_freep) json_t *inputs = NULL;
     CorAcceptOutcome outcome = COR_ACCEPTED_NEW;
     int64_t now_unix_ms = cor_time_unix_ms();
     char message_id[COR_UUID_SIZE];
     char accepted_as[COR_UUID_SIZE];
 
-    if (!cor_uuid4(message_id, err) || !renew_request(body, job_id, now_unix_ms, err)) {
+    if (!renew_inputs(redrive, body, job_id, &inputs, err) || !cor_uuid4(message_id, err) ||
+        !renew_request(body, job_id, now_unix_ms, err)) {
         return false;
     }
     char *text = cor_json_text(body);
@@ -67,10 +102,12 @@ static bool accept_again(Redrive *redrive, json_t *body, const char *job_id, con
                      .accepted_unix_ms = now_unix_ms,
                      .scope = cor_json_string(pacs, "scope", "image"),
                      .study_id = cor_json_string(pacs, "study_id", ""),
-                     .study_instance_uid = cor_json_string(first, "study_instance_uid", ""),
+                     .study_instance_uid =
+                         cor_json_string(json_array_get(inputs, 0), "study_instance_uid", ""),
                      .message_id = message_id,
                      .content_sha256 = job_id, /* nobody posts this: the id alone tells it */
                      .request = text,
+                     .order_group = strcmp(group, retry_of) == 0 ? job_id : group,
                      .retry_of = retry_of};
     bool ok = cor_gateway_priv_accept(redrive->gateway, &row, &outcome, accepted_as, err);
     free(text);
@@ -92,8 +129,15 @@ static bool redrive_letter(Redrive *redrive, const CorMessage *message, CorError
     }
     cor_request_done(&request);
     (void) snprintf(job_id, sizeof(job_id), "retry-%s", id);
-    if (!accept_again(redrive, body, job_id, cor_message_dedup_id(message), err) ||
-        !cor_queue_dead_remove(redrive->queue, &id, 1, NULL, err)) {
+    if (!accept_again(redrive, message, body, job_id, err)) {
+        if (err->code != COR_ERR_NOT_FOUND && err->code != COR_ERR_CORRUPT) {
+            return false;
+        }
+        *err = (CorError){0};
+        skip(redrive, id, "the list of its inputs is gone");
+        return true;
+    }
+    if (!cor_queue_dead_remove(redrive->queue, &id, 1, NULL, err)) {
         return false;
     }
     (void) json_array_append_new(redrive->jobs,

@@ -203,3 +203,32 @@ def test_a_redrive_of_all_by_many_at_once_makes_each_job_once(restarted):
         assert restarted.wait_job(job_id)["state"] == "succeeded"
     retried = [event["job_id"] for event in restarted.events("p")["events"] if event["job_id"].startswith("retry-")]
     assert len(retried) == len(set(retried)) == 3
+
+
+# --- what a redriven job keeps ---
+
+def test_a_redriven_job_keeps_its_order_and_its_long_list_of_inputs(tmp_path):
+    folder = "long/" + "x" * 250 + "/" + "y" * 250  # so that 100 inputs are more than 64 KiB
+    with Server(tmp_path / "data", job_hosts_max=2, attempts_max=1) as server:
+        for number in range(100):
+            body = slices.ct(number, study="long", series="long", number=number + 1, size=64)
+            assert server.put_file(f"{folder}/{number:03}", body).status_code == 201
+        for job_id in ("first", "second"):  # their hosts are killed: one attempt was all that they had
+            with hosts.held(server) as stopped:
+                accepted = server.submit("processing_1", "c", "long", folder[5:], scope="series", order="client",
+                                         job_id=job_id)
+                assert accepted.status_code == 202, accepted.text
+                hosts.wait_state(server, job_id, "running")
+                hosts.signal_all(stopped, signal.SIGKILL)
+                job = server.wait_job(job_id)
+                assert job["state"] == "failed" and job["error"]["code"] == "algorithm_crashed"
+        until(lambda: len(dead(server)) == 2, what="dead letters")
+
+        with hosts.held(server):
+            made = server.post(f"/queues/{QUEUE}/redrive", {"all": True}).json()["jobs"]
+            hosts.wait_queue(server, visible=1, in_flight=1)
+        for redriven in made:
+            job = server.wait_job(redriven["job_id"])
+            assert job["state"] == "succeeded" and job["study_instance_uid"] == slices.uid("long")
+            assert len(job["inputs"]) == len(job["outputs"]) == 100 and job["request"]["order"] == "client"
+            assert len(list((server.data / "objects/jobs" / job["job_id"]).glob("inputs-*.json"))) == 1
