@@ -2,6 +2,7 @@
 /* What the files of this room share.
  *
  *   http-server.c    options, addresses, start, drain, stop
+ *   http-accept.c    connections are taken and dealt out to threads
  *   http-serve.c     one request from its first byte to its last: libmicrohttpd's callbacks
  *   http-admit.c     who may come in, and what a request may bring
  *   http-answer.c    a filled response becomes bytes
@@ -46,6 +47,13 @@ typedef struct HttpSuspension {
     void (*gone)(void *object);                 /* the peer has left, or the server stops */
 } HttpSuspension;
 
+/* One of libmicrohttpd's threads, with the connections that are its own. */
+typedef struct HttpLane {
+    CorHttpServer *server;
+    struct MHD_Daemon *daemon;
+    atomic_size_t conns; /* dealt out to it and not over yet */
+} HttpLane;
+
 typedef struct HttpConn {
     CorHttpServer *server;
     struct HttpConn *previous; /* guarded by server->mutex */
@@ -67,8 +75,9 @@ struct CorHttpServer {
     char *csp;
     CorHttpRoutes *routes;
 
-    struct MHD_Daemon *daemons[COR_HTTP_LISTEN_MAX];
-    int listen_fds[COR_HTTP_LISTEN_MAX]; /* -1 once libmicrohttpd owns it for good */
+    HttpLane *lanes;
+    size_t lanes_len;
+    int listen_fds[COR_HTTP_LISTEN_MAX];
     uint16_t ports[COR_HTTP_LISTEN_MAX];
     size_t listen_len;
 
@@ -85,6 +94,12 @@ struct CorHttpServer {
 
     CorThread *watch;
     CorWakeup *watch_wakeup;
+
+    CorThread *accept;
+    CorWakeup *accept_wakeup;
+    size_t turn; /* accepting thread only: the lane that is looked at first */
+    atomic_bool accept_is_over;
+    atomic_bool is_full; /* the accepting thread waits for a connection to end, or is about to */
 };
 
 typedef enum HttpBodyKind {
@@ -185,6 +200,13 @@ void cor_http_priv_on_completed(void *context, struct MHD_Connection *connection
 enum MHD_Result cor_http_priv_on_access(void *context, struct MHD_Connection *connection,
                                         const char *url, const char *method, const char *version,
                                         const char *data, size_t *size, void **slot);
+
+/* http-accept.c */
+bool cor_http_priv_accept_start(CorHttpServer *server, CorError *err);
+/* A connection has ended. */
+void cor_http_priv_accept_room(CorHttpServer *server);
+/* Nobody new comes in from now on. */
+void cor_http_priv_accept_stop(CorHttpServer *server);
 
 /* http-admit.c: false with res filled. */
 bool cor_http_priv_admit(CorHttpRequest *req);

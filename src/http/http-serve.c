@@ -127,12 +127,18 @@ static void conn_free(HttpConn *conn)
 void cor_http_priv_on_connection(void *context, struct MHD_Connection *connection, void **slot,
                                  enum MHD_ConnectionNotificationCode code)
 {
+    HttpLane *lane = context;
+
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *slot = conn_new(context, connection);
-    } else if (*slot) {
+        *slot = conn_new(lane->server, connection);
+        return;
+    }
+    atomic_fetch_sub(&lane->conns, 1);
+    if (*slot) {
         conn_free(*slot);
         *slot = NULL;
     }
+    cor_http_priv_accept_room(lane->server);
 }
 
 /* ---- Requests ---- */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start and end of the server.  Each address has a libmicrohttpd daemon with a pool of threads,
- * each with an epoll of its own.
+/* Start and end of the server.
  *
- * End: quiesce (nobody new comes in), end what is suspended, wait for what runs; then stop the
- * daemons, which cuts what is left, and only then the watch and the memory. */
+ * End: nobody new comes in, end what is suspended, wait for what runs; then stop the lanes, which
+ * cuts what is left, and only then the watch and the memory. */
 #include "http/http-server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -174,34 +174,47 @@ static bool bind_address(CorHttpServer *server, const char *text, CorError *err)
     return true;
 }
 
-/* ---- Daemons ---- */
+/* ---- Lanes ---- */
 
-static bool start_daemon(CorHttpServer *server, size_t index, CorError *err)
+static bool start_lane(CorHttpServer *server, HttpLane *lane, CorError *err)
 {
     const CorHttpServerOptions *options = &server->options;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
-                     MHD_USE_TURBO;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_TURBO;
 
     /* libmicrohttpd needs room for what it sends beside what it reads. */
     size_t memory = COR_MAX(2 * options->header_max, (size_t) 8192);
     struct MHD_OptionItem items[] = {
-        {MHD_OPTION_LISTEN_SOCKET, server->listen_fds[index], NULL},
-        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t) options->threads, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT,
-         (intptr_t) COR_MAX(options->connections_max, options->threads), NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, INT_MAX, NULL}, /* http-accept.c does it */
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t) memory, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, 0, NULL}, /* http-watch.c does it */
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t) cor_http_priv_on_uri, server},
-        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t) cor_http_priv_on_connection, server},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t) cor_http_priv_on_connection, lane},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t) cor_http_priv_on_completed, server},
         {MHD_OPTION_END, 0, NULL},
     };
 
-    server->daemons[index] = MHD_start_daemon(flags, 0, NULL, NULL, cor_http_priv_on_access, server,
-                                              MHD_OPTION_ARRAY, items, MHD_OPTION_END);
-    if (!server->daemons[index]) {
+    lane->server = server;
+    lane->daemon = MHD_start_daemon(flags, 0, NULL, NULL, cor_http_priv_on_access, server,
+                                    MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+    if (!lane->daemon) {
         return cor_fail(err, COR_ERR_UNAVAILABLE, "the HTTP server does not start");
+    }
+    return true;
+}
+
+static bool start_lanes(CorHttpServer *server, CorError *err)
+{
+    server->lanes = cor_new_array(HttpLane, server->options.threads);
+    if (!server->lanes) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for the HTTP server");
+    }
+    for (size_t i = 0; i < server->options.threads; i++) {
+        if (!start_lane(server, &server->lanes[i], err)) {
+            return false;
+        }
+        server->lanes_len = i + 1;
     }
     return true;
 }
@@ -220,15 +233,8 @@ static bool start(CorHttpServer *server, const CorHttpServerOptions *given, CorE
             return false;
         }
     }
-    if (!cor_http_priv_watch_start(server, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < given->listen_len; i++) {
-        if (!start_daemon(server, i, err)) {
-            return false;
-        }
-    }
-    return true;
+    return cor_http_priv_watch_start(server, err) && start_lanes(server, err) &&
+           cor_http_priv_accept_start(server, err);
 }
 
 bool cor_http_server_start(const CorHttpServerOptions *options, CorHttpServer **ret_server,
@@ -260,21 +266,11 @@ uint16_t cor_http_server_port(const CorHttpServer *server, size_t index)
     return index < server->listen_len ? server->ports[index] : 0;
 }
 
-/* Nobody new comes in; the listening sockets are ours again. */
-static void quiesce(CorHttpServer *server)
-{
-    for (size_t i = 0; i < server->listen_len; i++) {
-        if (server->daemons[i]) {
-            (void) MHD_quiesce_daemon(server->daemons[i]);
-        }
-    }
-}
-
 bool cor_http_server_drain(CorHttpServer *server, int64_t timeout_ms)
 {
     int64_t deadline_ms = cor_time_ms() + timeout_ms;
 
-    quiesce(server);
+    cor_http_priv_accept_stop(server);
     cor_http_priv_suspension_drain_all(server);
 
     (void) pthread_mutex_lock(&server->mutex);
@@ -292,14 +288,14 @@ void cor_http_server_stop(CorHttpServer *server)
     if (!server) {
         return;
     }
-    quiesce(server); /* so that closing the sockets is left to us */
+    cor_http_priv_accept_stop(server);
     cor_http_priv_suspension_stop_all(server);
-    for (size_t i = 0; i < server->listen_len; i++) {
-        if (server->daemons[i]) {
-            MHD_stop_daemon(server->daemons[i]);
-        }
+    for (size_t i = 0; i < server->lanes_len; i++) {
+        MHD_stop_daemon(server->lanes[i].daemon);
     }
     cor_http_priv_watch_stop(server);
+    cor_wakeup_free(server->accept_wakeup);
+    free(server->lanes);
     for (size_t i = 0; i < server->listen_len; i++) {
         (void) close(server->listen_fds[i]);
     }

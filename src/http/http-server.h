@@ -99,7 +99,7 @@ typedef struct CorHttpServerOptions {
     CorHttpTickets *tickets; /* for COR_HTTP_TICKET and COR_HTTP_WEBSOCKET; may be NULL */
     const char *csp;         /* Content-Security-Policy of every answer; NULL: none */
 
-    unsigned threads;           /* per address; 0: 16 */
+    unsigned threads;           /* 0: 16 */
     unsigned connections_max;   /* 0: 12000 */
     size_t body_max;            /* 0: 256 KiB */
     size_t header_max;          /* 0: 16 KiB for request line and headers */
