@@ -3,8 +3,11 @@
  * list the buckets, let a host read each header (invariant 6) and add what it says.
  *
  * A catalogue that is damaged is put aside as catalog.db.damaged first.  Which job made a derived
- * object is not in the object; that stays in the ledger.  Interrupted, the catalogue is incomplete
- * and the same command begins again.
+ * object is not in the object; that stays in the ledger.
+ *
+ * While it runs, and after it was interrupted, the file catalog.rebuild lies in the data directory:
+ * no server starts on half a catalogue, since it would sweep the objects that have no row yet.  The
+ * same command begins again.
  */
 #include "cli/check-rebuild.h"
 
@@ -12,8 +15,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
+#include "base/fd.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/time.h"
@@ -21,6 +26,8 @@
 #include "catalog/catalog.h"
 #include "cli/progress.h"
 #include "host/host-pool.h"
+
+#define MARK_NAME "catalog.rebuild"
 
 enum { PAGE = 1000, INDEX_MS = 60000 };
 
@@ -51,14 +58,6 @@ static bool add_entry(CorSqlTxn *txn, void *arg, CorError *err)
     CorCatalogOutcome outcome = COR_CATALOG_ADDED;
 
     return cor_catalog_add(txn, arg, &outcome, NULL, err);
-}
-
-static bool do_nothing(CorSqlTxn *txn, void *arg, CorError *err)
-{
-    (void) txn;
-    (void) arg;
-    (void) err;
-    return true;
 }
 
 /* One object.  What is no DICOM or contradicts the catalogue is counted and left out; a store that
@@ -188,7 +187,36 @@ static bool run(Rebuild *rebuild, const CorConfig *config, const CorDatadir *dat
             return false;
         }
     }
-    return cor_sql_write(rebuild->catalog, do_nothing, NULL, COR_SQL_SYNCED, err);
+    return true;
+}
+
+/* --- the mark --- */
+
+bool cor_cli_rebuild_is_unfinished(const CorDatadir *datadir)
+{
+    return faccessat(cor_datadir_fd(datadir), MARK_NAME, F_OK, 0) == 0;
+}
+
+static bool set_mark(const CorDatadir *datadir, CorError *err)
+{
+    int folder = cor_datadir_fd(datadir);
+    COR_CLEANUP(cor_fd_closep)
+    int fd = openat(folder, MARK_NAME, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+
+    return (fd >= 0 && fsync(folder) == 0) || cor_fail_errno(err, errno, "make " MARK_NAME);
+}
+
+/* The rows were committed without waiting for the disk; closing has moved them into the main file.
+ */
+static bool clear_mark(const CorDatadir *datadir, CorError *err)
+{
+    int folder = cor_datadir_fd(datadir);
+    COR_CLEANUP(cor_fd_closep) int fd = openat(folder, "catalog.db", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) != 0 || unlinkat(folder, MARK_NAME, 0) != 0 || fsync(folder) != 0) {
+        return cor_fail_errno(err, errno, "finish catalog.db");
+    }
+    return true;
 }
 
 bool cor_cli_check_rebuild(const CorConfig *config, const CorDatadir *datadir, char *ret_summary,
@@ -196,11 +224,12 @@ bool cor_cli_check_rebuild(const CorConfig *config, const CorDatadir *datadir, c
 {
     Rebuild rebuild = {.progress = cor_progress_start()};
 
-    bool is_ok = run(&rebuild, config, datadir, err);
+    bool is_ok = set_mark(datadir, err) && run(&rebuild, config, datadir, err);
     cor_progress_clear(&rebuild.progress);
     cor_host_pool_free(rebuild.hosts);
     cor_sql_close(rebuild.catalog);
     cor_blob_close(rebuild.blobs);
+    is_ok = is_ok && clear_mark(datadir, err);
     if (is_ok) {
         (void) snprintf(ret_summary, size, "%zu objects catalogued, %zu left out", rebuild.indexed,
                         rebuild.refused);

@@ -20,3 +20,6 @@
  */
 COR_MUSTCHECK bool cor_cli_check_rebuild(const CorConfig *config, const CorDatadir *datadir,
                                          char *ret_summary, size_t size, CorError *err);
+
+/** True if a rebuild was begun and not finished: the catalogue is not to be used. */
+bool cor_cli_rebuild_is_unfinished(const CorDatadir *datadir);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `corsia serve`: the wiring.  What is opened is listed once, in order; closing goes backwards.
  *
- *   data directory -> databases -> objects -> queues -> host pools -> gateway -> sockets
+ *   data directory -> ledger -> objects -> catalogue -> queues -> host pools -> gateway -> sockets
  *     -> deliver -> relay -> HTTP -> worker -> (wait for a signal) -> drain
  *
  * Draining: refuse new work, let the worker finish or give back what it holds while results are
@@ -22,6 +22,7 @@
 #include "base/time.h"
 #include "blob/blob.h"
 #include "catalog/catalog.h"
+#include "cli/check-rebuild.h"
 #include "deliver/deliver.h"
 #include "gateway/gateway.h"
 #include "host/host-pool.h"
@@ -71,20 +72,56 @@ static bool migrate_ledger(CorSqlTxn *txn, void *arg, CorError *err)
     return cor_ledger_migrate(txn, err);
 }
 
-static bool open_databases(Server *server, CorError *err)
+static bool open_ledger(Server *server, CorError *err)
 {
     COR_CLEANUP(cor_string_freep) CorString *path = cor_string_new(8192);
 
     cor_string_printf(path, "%s/corsia.db", cor_datadir_path(server->datadir));
-    if (!cor_string_check(path, err) ||
-        !cor_sql_open(cor_string_text(path), NULL, &server->ledger, err) ||
-        !cor_sql_write(server->ledger, migrate_ledger, NULL, COR_SQL_SYNCED, err)) {
+    return cor_string_check(path, err) &&
+           cor_sql_open(cor_string_text(path), NULL, &server->ledger, err) &&
+           cor_sql_write(server->ledger, migrate_ledger, NULL, COR_SQL_SYNCED, err);
+}
+
+/* Objects beside a catalogue that is new would have no row, and be swept. */
+static bool check_new_catalog(const Server *server, const char *path, CorError *err)
+{
+    static const char *const buckets[] = {COR_BUCKET_PACS, COR_BUCKET_OUTPUT};
+    CorBlobListOptions options = {.max = 1};
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(buckets); i++) {
+        COR_CLEANUP(cor_keys_freep) CorKeys *keys = NULL;
+        if (!cor_blob_list(server->blobs, buckets[i], &options, &keys, err)) {
+            return false;
+        }
+        if (keys->len > 0) {
+            return cor_fail(err, COR_ERR_CORRUPT,
+                            "database '%s' is missing, and there are stored objects; see "
+                            "docs/operations.md#damaged-database",
+                            path);
+        }
+    }
+    return true;
+}
+
+static bool open_catalog(Server *server, CorError *err)
+{
+    COR_CLEANUP(cor_string_freep) CorString *path = cor_string_new(8192);
+
+    cor_string_printf(path, "%s/catalog.db", cor_datadir_path(server->datadir));
+    if (!cor_string_check(path, err)) {
         return false;
     }
-    cor_string_truncate(path, 0);
-    cor_string_printf(path, "%s/catalog.db", cor_datadir_path(server->datadir));
-    return cor_string_check(path, err) &&
-           cor_catalog_open(cor_string_text(path), NULL, &server->catalog, err);
+    if (cor_cli_rebuild_is_unfinished(server->datadir)) {
+        return cor_fail(err, COR_ERR_CORRUPT,
+                        "database '%s' is half made: corsia check --rebuild was interrupted; run "
+                        "it again",
+                        cor_string_text(path));
+    }
+    if (access(cor_string_text(path), F_OK) != 0 &&
+        !check_new_catalog(server, cor_string_text(path), err)) {
+        return false;
+    }
+    return cor_catalog_open(cor_string_text(path), NULL, &server->catalog, err);
 }
 
 static bool open_queues(Server *server, CorError *err)
@@ -325,10 +362,10 @@ static bool start(Server *server, CorError *err)
 {
     return cor_datadir_open(server->config->data, &server->datadir, err) &&
            cor_config_read_token(server->config->token_file, &server->token, err) &&
-           start_hosts(server, err) && open_databases(server, err) &&
-           cor_blob_open(server->config->blob, &server->blobs, err) && open_queues(server, err) &&
-           open_gateway(server, err) && start_delivery(server, err) && start_gateway(server, err) &&
-           start_http(server, err) && start_worker(server, err);
+           start_hosts(server, err) && open_ledger(server, err) &&
+           cor_blob_open(server->config->blob, &server->blobs, err) && open_catalog(server, err) &&
+           open_queues(server, err) && open_gateway(server, err) && start_delivery(server, err) &&
+           start_gateway(server, err) && start_http(server, err) && start_worker(server, err);
 }
 
 static void stop(Server *server)

@@ -143,6 +143,15 @@ void cor_gateway_priv_sweep_later(CorSweeper *sweeper);
 COR_MUSTCHECK bool cor_gateway_priv_sweep_row(CorGateway *gateway, const char *bucket,
                                               const char *key, bool *ret_has_row, CorError *err);
 
+/* --- sweep-guard.c --- */
+
+/** Tell whether the catalogue has rows for what the latest jobs made; else it is an old copy. */
+COR_MUSTCHECK bool cor_gateway_priv_sweep_knows_results(CorGateway *gateway, bool *ret_knows,
+                                                        CorError *err);
+
+/** Log that the sweeper does not believe the catalogue. */
+void cor_gateway_priv_sweep_refuse(size_t len);
+
 /* --- queues.c --- */
 
 /** The queue of a name; NULL if there is none. */

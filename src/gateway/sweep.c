@@ -16,7 +16,11 @@
 #include "base/time.h"
 #include "program/log.h"
 
-enum { PAGE = 256, RETRY_MS = 2000 };
+enum {
+    PAGE = 256,
+    RETRY_MS = 2000,
+    CUT_OFF_MAX = 2, /* imports without a row per HTTP thread: no crash leaves more behind */
+};
 
 struct CorSweeper {
     CorGateway *gateway;
@@ -29,6 +33,8 @@ struct CorSweeper {
     char after[COR_KEY_SIZE];
     bool is_last_page;
     bool has_failed;
+    bool only_counts; /* nothing is removed, found says how much would be */
+    size_t found;
 };
 
 typedef struct Question {
@@ -111,7 +117,10 @@ static bool sweep_key(CorSweeper *sweeper, const char *key, CorError *err)
         cor_gateway_priv_lock(gateway, key, key);
     }
     ok = is_named(sweeper, &question, err);
-    if (ok && !question.is_named && (!is_import || is_older_than_server(sweeper, &question))) {
+    bool goes =
+        ok && !question.is_named && (!is_import || is_older_than_server(sweeper, &question));
+    sweeper->found += goes;
+    if (goes && !sweeper->only_counts) {
         ok = cor_blob_remove(gateway->options.blobs, sweeper->bucket, key, err);
         if (ok) {
             cor_log_info("object without a name removed", COR_F("bucket", sweeper->bucket));
@@ -191,9 +200,37 @@ static bool sweep_bucket(CorSweeper *sweeper, const char *bucket)
     return !sweeper->has_failed;
 }
 
+/* Count first: what the catalogue does not name is removed only if the catalogue can be believed
+ * (sweep-guard.c).  False if it has to be tried again. */
+static bool judge_catalog(CorSweeper *sweeper, bool *ret_is_believed)
+{
+    CorError err = {0};
+    bool knows = false;
+
+    sweeper->found = 0;
+    sweeper->only_counts = true;
+    bool ok = sweep_bucket(sweeper, COR_BUCKET_PACS);
+    sweeper->only_counts = false;
+    if (!ok) {
+        return false;
+    }
+    if (!cor_gateway_priv_sweep_knows_results(sweeper->gateway, &knows, &err)) {
+        cor_log_warning("sweep broken off, retrying later", COR_F("error", err.text));
+        return false;
+    }
+    size_t threads = (size_t) sweeper->gateway->options.config->http_threads;
+    *ret_is_believed = knows && sweeper->found <= CUT_OFF_MAX * threads;
+    if (!*ret_is_believed) {
+        cor_gateway_priv_sweep_refuse(sweeper->found);
+    }
+    return true;
+}
+
 static void run_sweeper(void *context)
 {
     CorSweeper *sweeper = context;
+    bool has_judged = false;
+    bool is_believed = false;
     bool has_swept_imports = false;
     int64_t pause_ms = 0;
 
@@ -202,11 +239,13 @@ static void run_sweeper(void *context)
         sweeper->is_wanted = false;
         (void) pthread_mutex_unlock(&sweeper->mutex);
 
-        if (!has_swept_imports) {
+        has_judged = has_judged || judge_catalog(sweeper, &is_believed);
+        if (has_judged && is_believed && !has_swept_imports) {
             has_swept_imports = sweep_bucket(sweeper, COR_BUCKET_PACS);
         }
-        bool is_done = sweep_bucket(sweeper, COR_BUCKET_OUTPUT) &&
-                       sweep_bucket(sweeper, COR_BUCKET_JOBS) && has_swept_imports;
+        bool is_done = has_judged && (!is_believed || (has_swept_imports &&
+                                                       sweep_bucket(sweeper, COR_BUCKET_OUTPUT) &&
+                                                       sweep_bucket(sweeper, COR_BUCKET_JOBS)));
         pause_ms = is_done ? 0 : RETRY_MS;
     }
 }

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 import slices
-from server import BINARY, ROOT, Server, free_port
+from server import BINARY, ROOT, Server, free_port, until
 
 DATABASES = ("corsia.db", "catalog.db")
 
@@ -98,7 +98,8 @@ def test_a_log_without_its_database_is_refused(data, name):
     server.kill()
     (data / name).unlink()
 
-    assert is_refused_as_damaged(data, name)
+    said = refusal(data)
+    assert f"{data / name}' is " in said and said.endswith("see docs/operations.md#damaged-database")
 
 
 def test_a_cut_log_loses_its_tail_only(data):
@@ -183,6 +184,49 @@ def test_the_catalogue_is_made_again_from_the_objects(data, damage):
         assert server.get("/system").json()["catalog"] == totals
         accepted = server.submit("processing_6", "c", "st", "se", scope="series")
         assert server.wait_job(accepted.json()["job_id"])["state"] == "succeeded"
+
+
+def stored(data):
+    return sorted(path for path in (data / "objects").rglob("*.dcm"))
+
+
+def test_objects_without_their_catalogue_are_not_swept_but_refused(data):
+    """An empty catalogue would name none of them, and what is not named is removed."""
+    before = stored(data)
+    (data / "catalog.db").unlink()
+
+    assert "catalog.db' is missing, and there are stored objects" in refusal(data)
+    assert stored(data) == before
+
+
+def test_a_rebuild_that_was_interrupted_is_refused_until_it_is_done(data):
+    before = stored(data)
+    (data / "catalog.rebuild").touch()  # what a kill -9 of `check --rebuild` leaves
+
+    assert "check --rebuild was interrupted" in refusal(data)
+    assert check("--rebuild", "--data", data).returncode == 0
+    with Server(data) as server:
+        assert len(images(server)) == 6
+    assert stored(data) == before
+
+
+def test_an_old_copy_of_the_catalogue_removes_nothing(data):
+    old = data.parent / "old.db"
+    shutil.copy(data / "catalog.db", old)
+    with Server(data) as server:
+        for number in range(10):
+            accepted = server.submit("processing_6", "c", "st", "se", "i0.dcm", params={"area_min_px": 100 + number})
+            assert server.wait_job(accepted.json()["job_id"])["state"] == "succeeded"
+    before = stored(data)
+    shutil.copy(old, data / "catalog.db")
+    server = Server(data)
+    with server:
+        until(lambda: "nothing is swept" in server.log.read_text(), 20, "the sweeper's refusal")
+    assert stored(data) == before
+
+    assert check("--rebuild", "--data", data).returncode == 0
+    with Server(data) as server:
+        assert server.get("/system").json()["catalog"]["instances"] == len(before)
 
 
 def test_a_rebuild_refuses_beside_a_running_server(data):
