@@ -83,11 +83,13 @@ static void give_back(CorSqlReaders *readers, CorSqlTxn *txn)
 
 static bool run_snapshot(CorSqlTxn *txn, CorSqlRun *run, void *arg, CorError *err)
 {
-    int rc = sqlite3_exec(txn->conn, "BEGIN", NULL, NULL, NULL);
+    static const char begin[] = "BEGIN";
+    static const char rollback[] = "ROLLBACK";
     bool is_ok = false;
 
-    if (rc != SQLITE_OK) {
-        return cor_sql_priv_fail(err, txn->conn, rc, "begin reading");
+    if (!cor_sql_run(cor_sql_stmt(txn, begin), err)) {
+        cor_error_wrap(err, "begin reading");
+        return false;
     }
     txn->deadline_ms = cor_time_ms() + COR_SQL_READ_TIME_MS;
     is_ok = run(txn, arg, err);
@@ -96,7 +98,10 @@ static bool run_snapshot(CorSqlTxn *txn, CorSqlRun *run, void *arg, CorError *er
     }
     cor_sql_priv_end(txn);
     txn->deadline_ms = 0;
-    (void) sqlite3_exec(txn->conn, "ROLLBACK", NULL, NULL, NULL);
+    if (!cor_sql_run(cor_sql_stmt(txn, rollback), NULL)) {
+        (void) sqlite3_exec(txn->conn, rollback, NULL, NULL, NULL); /* without memory for one */
+    }
+    cor_sql_priv_end(txn);
     return is_ok;
 }
 

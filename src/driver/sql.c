@@ -106,14 +106,22 @@ static bool open_new(char *path, const CorSqlOptions *options, CorSql **ret_db, 
     return true;
 }
 
+/* SQLite counts its memory under one lock for all connections; nobody asks for the count. */
+static void configure(void)
+{
+    (void) sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* too late is no harm */
+}
+
 bool cor_sql_open(const char *path, const CorSqlOptions *options, CorSql **ret_db, CorError *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     char *real = NULL;
     CorSql *db = NULL;
     CorError failure = {0};
 
     assert(path && ret_db);
 
+    (void) pthread_once(&once, configure);
     if (!canonical_path(path, &real, err)) {
         return false;
     }
