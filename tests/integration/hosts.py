@@ -52,3 +52,8 @@ def queue(server, algo="processing_1"):
 def wait_queue(server, algo="processing_1", **numbers):
     """Wait until the queue has these numbers (visible=3, in_flight=1)."""
     return until(lambda: numbers.items() <= queue(server, algo).items(), what=f"queue {numbers}")
+
+
+def wait_busy(server, count=1):
+    """Wait until so many job hosts are lent: a job is running a little before it has its host."""
+    until(lambda: server.get("/system").json()["hosts"]["jobs"]["busy"] == count, what=f"{count} busy hosts")

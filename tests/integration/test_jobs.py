@@ -194,7 +194,8 @@ def test_cancelling_a_queued_job_takes_it_off_the_queue(server):
 def test_cancelling_a_running_job_kills_its_host_and_leaves_nothing(server):
     instances = server.get("/system").json()["catalog"]["instances"]
     with hosts.held(server) as (pid,):
-        hosts.wait_state(server, submit(server, "stopped", params={"sigma": 3}), "running")
+        submit(server, "stopped", params={"sigma": 3})
+        hosts.wait_busy(server)
         assert delete(server, "stopped").json()["state"] == "cancelled"
         until(lambda: pid not in hosts.pids(server), what="the end of the host")
 

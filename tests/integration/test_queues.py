@@ -77,7 +77,8 @@ def test_a_job_whose_host_is_killed_is_done_by_another(tmp_path):
     with Server(tmp_path / "data", job_hosts_max=1) as server:
         server.put_file("st/se/ct.dcm", slices.ct("ct"))
         with hosts.held(server) as stopped:
-            hosts.wait_state(server, submit(server, "lost"), "running")
+            submit(server, "lost")
+            hosts.wait_busy(server)
             hosts.signal_all(stopped, signal.SIGKILL)
             job = server.wait_job("lost")
         assert job["state"] == "succeeded" and job["attempts"] == 2 and job["found"] is True
@@ -218,7 +219,7 @@ def test_a_redriven_job_keeps_its_order_and_its_long_list_of_inputs(tmp_path):
                 accepted = server.submit("processing_1", "c", "long", folder[5:], scope="series", order="client",
                                          job_id=job_id)
                 assert accepted.status_code == 202, accepted.text
-                hosts.wait_state(server, job_id, "running")
+                hosts.wait_busy(server)
                 hosts.signal_all(stopped, signal.SIGKILL)
                 job = server.wait_job(job_id)
                 assert job["state"] == "failed" and job["error"]["code"] == "algorithm_crashed"
