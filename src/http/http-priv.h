@@ -81,12 +81,15 @@ struct CorHttpServer {
     uint16_t ports[COR_HTTP_LISTEN_MAX];
     size_t listen_len;
 
+    /* Held while suspended connections are resumed: never taken under a lock of libmicrohttpd. */
     pthread_mutex_t mutex;
-    pthread_cond_t quiet; /* active has become 0 */
-    HttpConn *conns;      /* guarded by mutex */
-    uint64_t conns_len;   /* guarded by mutex */
-    uint64_t active;      /* guarded by mutex */
-    uint64_t suspended;   /* guarded by mutex */
+    HttpConn *conns;    /* guarded by mutex */
+    uint64_t conns_len; /* guarded by mutex */
+    uint64_t suspended; /* guarded by mutex */
+
+    pthread_mutex_t active_mutex; /* a leaf: nothing is taken while it is held */
+    pthread_cond_t quiet;         /* active has become 0 */
+    uint64_t active;              /* guarded by active_mutex */
 
     atomic_bool is_draining;
     atomic_bool is_stopping;

@@ -145,12 +145,12 @@ void cor_http_priv_on_connection(void *context, struct MHD_Connection *connectio
 
 static void count_active(CorHttpServer *server, int change)
 {
-    (void) pthread_mutex_lock(&server->mutex);
+    (void) pthread_mutex_lock(&server->active_mutex);
     server->active = (uint64_t) ((int64_t) server->active + change);
     if (server->active == 0) {
         (void) pthread_cond_broadcast(&server->quiet);
     }
-    (void) pthread_mutex_unlock(&server->mutex);
+    (void) pthread_mutex_unlock(&server->active_mutex);
 }
 
 void *cor_http_priv_on_uri(void *context, const char *uri, struct MHD_Connection *connection)

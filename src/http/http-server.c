@@ -249,7 +249,9 @@ bool cor_http_server_start(const CorHttpServerOptions *options, CorHttpServer **
         server->listen_fds[i] = -1;
     }
     (void) pthread_mutex_init(&server->mutex, NULL);
+    (void) pthread_mutex_init(&server->active_mutex, NULL);
     if (!cor_cond_init(&server->quiet, err)) {
+        (void) pthread_mutex_destroy(&server->active_mutex);
         (void) pthread_mutex_destroy(&server->mutex);
         free(COR_TAKE(server));
         return false;
@@ -273,13 +275,13 @@ bool cor_http_server_drain(CorHttpServer *server, int64_t timeout_ms)
     cor_http_priv_accept_stop(server);
     cor_http_priv_suspension_drain_all(server);
 
-    (void) pthread_mutex_lock(&server->mutex);
+    (void) pthread_mutex_lock(&server->active_mutex);
     bool in_time = true;
     while (server->active > 0 && in_time) {
-        in_time = cor_cond_wait_until(&server->quiet, &server->mutex, deadline_ms);
+        in_time = cor_cond_wait_until(&server->quiet, &server->active_mutex, deadline_ms);
     }
     bool is_quiet = server->active == 0;
-    (void) pthread_mutex_unlock(&server->mutex);
+    (void) pthread_mutex_unlock(&server->active_mutex);
     return is_quiet;
 }
 
@@ -305,16 +307,20 @@ void cor_http_server_stop(CorHttpServer *server)
     free(server->token);
     free(server->csp);
     (void) pthread_cond_destroy(&server->quiet);
+    (void) pthread_mutex_destroy(&server->active_mutex);
     (void) pthread_mutex_destroy(&server->mutex);
     free(server);
 }
 
 void cor_http_server_counters(CorHttpServer *server, CorHttpCounters *ret_counters)
 {
+    (void) pthread_mutex_lock(&server->active_mutex);
+    uint64_t active = server->active;
+    (void) pthread_mutex_unlock(&server->active_mutex);
     (void) pthread_mutex_lock(&server->mutex);
     *ret_counters = (CorHttpCounters){
         .connections = server->conns_len,
-        .active = server->active,
+        .active = active,
         .suspended = server->suspended,
         .timeouts = atomic_load(&server->timeouts),
     };

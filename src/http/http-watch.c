@@ -33,14 +33,18 @@ void cor_http_priv_suspension_set(HttpConn *conn, const HttpSuspension *suspensi
     (void) pthread_mutex_unlock(&server->mutex);
 }
 
+/* On the connection's own thread, as setting is, so it may look before it locks.  It must not lock
+ * for nothing: at the end of an upgrade libmicrohttpd calls us with a lock held that resuming takes
+ * under ours. */
 void cor_http_priv_suspension_clear(HttpConn *conn)
 {
     CorHttpServer *server = conn->server;
 
-    (void) pthread_mutex_lock(&server->mutex);
-    if (conn->suspension) {
-        server->suspended--;
+    if (!conn->suspension) {
+        return;
     }
+    (void) pthread_mutex_lock(&server->mutex);
+    server->suspended--;
     conn->suspension = NULL;
     conn->suspended = NULL;
     (void) pthread_mutex_unlock(&server->mutex);

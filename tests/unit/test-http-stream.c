@@ -262,6 +262,17 @@ static void an_aborted_stream_is_seen_as_cut(void **state)
     (void) close(fd);
 }
 
+static bool is_drained_soon(Fixture *fixture)
+{
+    struct timespec deadline;
+
+    (void) clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_nsec += 100000000;
+    deadline.tv_sec += deadline.tv_nsec / 1000000000;
+    deadline.tv_nsec %= 1000000000;
+    return sem_timedwait(&fixture->drained, &deadline) == 0;
+}
+
 static void an_aborted_stream_ends_even_if_its_peer_reads_nothing(void **state)
 {
     static const char block[4096];
@@ -270,16 +281,12 @@ static void an_aborted_stream_ends_even_if_its_peer_reads_nothing(void **state)
     int fd = begin_stream(fixture, &answer);
     char rest[sizeof(block)];
 
-    /* Until the kernels are full: then libmicrohttpd waits for the peer, not for us. */
-    for (int full = 0; full < 3;) {
-        if (cor_http_stream_write(fixture->stream, block, sizeof(block), NULL)) {
-            full = 0;
-        } else {
-            const struct timespec pause = {.tv_nsec = 20000000};
-            (void) nanosleep(&pause, NULL); /* polling: what the kernel takes is told by nobody */
-            full++;
+    do { /* until the kernels are full: then libmicrohttpd waits for the peer, not for us */
+        while (sem_trywait(&fixture->drained) == 0) {
         }
-    }
+        while (cor_http_stream_write(fixture->stream, block, sizeof(block), NULL)) {
+        }
+    } while (is_drained_soon(fixture));
     cor_http_stream_abort(fixture->stream);
     await(&fixture->ended);
     while (recv(fd, rest, sizeof(rest), 0) > 0) {
