@@ -376,6 +376,7 @@ static void stop(Server *server)
         cor_gateway_drain(server->gateway);
     }
     stop_worker(server, drain_ms);
+    cor_deliver_drain(server->deliver, drain_ms);
     if (server->http && !cor_http_server_drain(server->http, drain_ms)) {
         cor_log_warning("requests were cut off at the end of the drain");
     }

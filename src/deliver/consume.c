@@ -55,6 +55,10 @@ struct CorConsumer {
     atomic_bool is_hurried; /* somebody knows that the store is back */
     int64_t back_off_ms;    /* thread only; 0 while all is well */
     Batch *batch;           /* thread only */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint64_t rounds;    /* guarded by mutex: how often nothing was left to receive */
+    bool is_in_trouble; /* guarded by mutex: back_off_ms > 0 */
 };
 
 struct Batch {
@@ -62,6 +66,16 @@ struct Batch {
     CorDeliverItem items[BATCH_MAX];
     size_t len;
 };
+
+/* Tell who waits in cor_deliver_priv_consumer_drain(). */
+static void note_round(CorConsumer *consumer, bool is_empty)
+{
+    (void) pthread_mutex_lock(&consumer->mutex);
+    consumer->rounds += is_empty;
+    consumer->is_in_trouble = consumer->back_off_ms > 0;
+    (void) pthread_cond_broadcast(&consumer->changed);
+    (void) pthread_mutex_unlock(&consumer->mutex);
+}
 
 /* Only the first trouble of a row is logged. */
 static void note_trouble(CorConsumer *consumer, const CorError *err)
@@ -72,6 +86,7 @@ static void note_trouble(CorConsumer *consumer, const CorError *err)
     consumer->back_off_ms = consumer->back_off_ms == 0
                                 ? BACK_OFF_MIN_MS
                                 : COR_MIN(consumer->back_off_ms * 2, (int64_t) BACK_OFF_MAX_MS);
+    note_round(consumer, false);
 }
 
 static void note_success(CorConsumer *consumer)
@@ -450,6 +465,7 @@ static void run(void *arg)
             continue;
         }
         if (batch->len == 0) {
+            note_round(consumer, true);
             wait_for(consumer, IDLE_MS);
             continue;
         }
@@ -477,6 +493,37 @@ static bool migrate_run(CorSqlTxn *txn, void *arg, CorError *err)
     return cor_sql_migrate(txn, "deliver", steps, COR_ARRAY_LEN(steps), err);
 }
 
+static CorConsumer *new_consumer(CorError *err)
+{
+    CorConsumer *consumer = cor_new(CorConsumer);
+
+    if (consumer) {
+        consumer->batch = cor_new(Batch);
+    }
+    if (!consumer || !consumer->batch) {
+        free(consumer);
+        (void) cor_fail(err, COR_ERR_NOMEM, "out of memory for delivery");
+        return NULL;
+    }
+    consumer->batch->consumer = consumer;
+    if (!cor_cond_init(&consumer->changed, err)) {
+        free(consumer->batch);
+        free(consumer);
+        return NULL;
+    }
+    (void) pthread_mutex_init(&consumer->mutex, NULL);
+    return consumer;
+}
+
+static void free_consumer(CorConsumer *consumer)
+{
+    cor_wakeup_free(consumer->wakeup);
+    (void) pthread_cond_destroy(&consumer->changed);
+    (void) pthread_mutex_destroy(&consumer->mutex);
+    free(consumer->batch);
+    free(consumer);
+}
+
 bool cor_deliver_priv_consumer_start(const CorDeliverOptions *options, CorPush *push,
                                      CorConsumer **ret_consumer, CorError *err)
 {
@@ -486,22 +533,15 @@ bool cor_deliver_priv_consumer_start(const CorDeliverOptions *options, CorPush *
         cor_error_wrap(err, "prepare delivery");
         return false;
     }
-    consumer = cor_new(CorConsumer);
-    if (consumer) {
-        consumer->batch = cor_new(Batch);
+    consumer = new_consumer(err);
+    if (!consumer) {
+        return false;
     }
-    if (!consumer || !consumer->batch) {
-        free(consumer);
-        return cor_fail(err, COR_ERR_NOMEM, "out of memory for delivery");
-    }
-    consumer->batch->consumer = consumer;
     consumer->options = options;
     consumer->push = push;
     if (!cor_wakeup_new(&consumer->wakeup, err) ||
         !cor_thread_start("deliver", 0, run, consumer, &consumer->thread, err)) {
-        cor_wakeup_free(consumer->wakeup);
-        free(consumer->batch);
-        free(consumer);
+        free_consumer(consumer);
         return false;
     }
     cor_queue_watch(options->results, on_receivable, consumer);
@@ -515,6 +555,18 @@ void cor_deliver_priv_consumer_hurry(CorConsumer *consumer)
     cor_wakeup_signal(consumer->wakeup);
 }
 
+/* Two rounds: the first may have looked before the last result was sent. */
+void cor_deliver_priv_consumer_drain(CorConsumer *consumer, int64_t deadline_ms)
+{
+    (void) pthread_mutex_lock(&consumer->mutex);
+    uint64_t enough = consumer->rounds + 2;
+    do {
+        cor_wakeup_signal(consumer->wakeup);
+    } while (consumer->rounds < enough && !consumer->is_in_trouble &&
+             cor_cond_wait_until(&consumer->changed, &consumer->mutex, deadline_ms));
+    (void) pthread_mutex_unlock(&consumer->mutex);
+}
+
 void cor_deliver_priv_consumer_stop(CorConsumer *consumer)
 {
     if (!consumer) {
@@ -524,7 +576,5 @@ void cor_deliver_priv_consumer_stop(CorConsumer *consumer)
     atomic_store(&consumer->is_stopping, true);
     cor_wakeup_signal(consumer->wakeup);
     cor_thread_join(consumer->thread);
-    cor_wakeup_free(consumer->wakeup);
-    free(consumer->batch);
-    free(consumer);
+    free_consumer(consumer);
 }

@@ -27,6 +27,9 @@ COR_MUSTCHECK bool cor_deliver_priv_consumer_start(const CorDeliverOptions *opti
 /** Finish the batch that is held, end the thread and free.  NULL is ignored. */
 void cor_deliver_priv_consumer_stop(CorConsumer *consumer);
 
+/** Wait until nothing is left to receive, trouble comes or the time is over. */
+void cor_deliver_priv_consumer_drain(CorConsumer *consumer, int64_t deadline_ms);
+
 /** The store is back: try now what is waiting for it. */
 void cor_deliver_priv_consumer_hurry(CorConsumer *consumer);
 

@@ -113,6 +113,13 @@ bool cor_deliver_start(const CorDeliverOptions *options, CorDeliver **ret_delive
     return true;
 }
 
+void cor_deliver_drain(CorDeliver *deliver, int64_t drain_ms)
+{
+    if (deliver) {
+        cor_deliver_priv_consumer_drain(deliver->consumer, cor_time_ms() + drain_ms);
+    }
+}
+
 void cor_deliver_stop(CorDeliver *deliver)
 {
     if (!deliver) {

@@ -66,6 +66,12 @@ COR_MUSTCHECK bool cor_deliver_start(const CorDeliverOptions *options, CorDelive
                                      CorError *err);
 
 /**
+ * Wait until every result that was sent before the call is delivered, at most so long; a store that
+ * is away ends it.  For a server that drains, before its connections are closed.  NULL is ignored.
+ */
+void cor_deliver_drain(CorDeliver *deliver, int64_t drain_ms);
+
+/**
  * Stop: finish the batch that is held and free everything.  NULL is ignored.
  *
  * Before it the HTTP server must have been stopped (no handler of ours runs any more); after it,
