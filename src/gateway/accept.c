@@ -31,10 +31,6 @@ bool cor_gateway_priv_accept(CorGateway *gateway, const CorJobRow *row,
     }
     COR_FAILPOINT(AFTER_ACCEPT);
     if (acceptance.outcome == COR_ACCEPTED_NEW) {
-        CorGatewayAlgo *algo = cor_gateway_priv_algo(gateway, row->algo_id);
-        if (algo) {
-            (void) atomic_fetch_add(&algo->unsent, 1);
-        }
         cor_gateway_priv_relay_wake(gateway->relay);
     }
     *ret_outcome = acceptance.outcome;

@@ -23,7 +23,7 @@ typedef struct CorGatewayAlgo {
     json_t *schema_json;
     CorJsonSchema *schema;
     json_t *defaults;    /* complete default parameters */
-    atomic_llong unsent; /* jobs that are durable in the outbox and not in the queue yet */
+    atomic_llong unsent; /* jobs that are accepted, or about to be, and not in the queue yet */
 } CorGatewayAlgo;
 
 typedef struct CorRunning CorRunning; /* running.c */
@@ -96,7 +96,10 @@ COR_MUSTCHECK bool cor_gateway_priv_params(const CorGatewayAlgo *algo, const jso
 
 /* --- accept.c --- */
 
-/** Commit a job and its outbox row, and wake the relay if it is new. */
+/**
+ * Commit a job and its outbox row, and wake the relay if it is new.  The caller has counted it in
+ * `unsent`; the relay takes that back when it is sent, the caller if it was not new.
+ */
 COR_MUSTCHECK bool cor_gateway_priv_accept(CorGateway *gateway, const CorJobRow *row,
                                            CorAcceptOutcome *ret_outcome,
                                            char ret_message_id[COR_UUID_SIZE], CorError *err);

@@ -37,11 +37,15 @@ typedef struct Draft {
     int64_t now_unix_ms;
     CorInput *inputs;
     size_t input_len;
-    char *text; /* of message */
+    char *text;         /* of message */
+    bool has_its_place; /* is counted in algo->unsent */
 } Draft;
 
 static void draft_done(Draft *draft)
 {
+    if (draft->has_its_place) {
+        (void) atomic_fetch_sub(&draft->algo->unsent, 1);
+    }
     for (size_t i = 0; i < draft->input_len; i++) {
         free(draft->inputs[i].key);
     }
@@ -225,7 +229,8 @@ static bool is_new_job(const Draft *draft, CorHttpResponse *res)
 
 /* --- room in the queue --- */
 
-static bool has_room(const Draft *draft, CorHttpResponse *res)
+/* Take a place among those that wait, so that many at once do not pass the bound together. */
+static bool take_place(Draft *draft, CorHttpResponse *res)
 {
     CorQueueStats stats = {0};
     CorError err = {0};
@@ -236,7 +241,8 @@ static bool has_room(const Draft *draft, CorHttpResponse *res)
         return false;
     }
     int64_t waiting = stats.visible + stats.delayed + stats.in_flight +
-                      (int64_t) atomic_load(&draft->algo->unsent);
+                      (int64_t) atomic_fetch_add(&draft->algo->unsent, 1);
+    draft->has_its_place = true;
     if (waiting >= draft->gateway->options.config->queue_bound) {
         cor_http_res_header(res, "Retry-After", "10");
         cor_http_problem(res, 429, NULL, "%lld jobs of %s are waiting already; try again later",
@@ -474,6 +480,9 @@ static void commit(Draft *draft, CorHttpResponse *res)
     } else if (outcome == COR_ACCEPTED_OTHER) {
         (void) is_new_job(draft, res); /* answers 409 with the job that was quicker */
     } else {
+        if (outcome == COR_ACCEPTED_NEW) {
+            draft->has_its_place = false; /* the relay gives it back */
+        }
         answer_accepted(draft, res, message_id);
     }
 }
@@ -492,7 +501,7 @@ void cor_gateway_priv_process(CorHttpRequest *req, CorHttpResponse *res, void *c
         read_params(&draft, res)) {
         if (!identify(&draft, &err)) {
             cor_gateway_priv_fail(res, NULL, &err);
-        } else if (is_new_job(&draft, res) && has_room(&draft, res) && find_inputs(&draft, res)) {
+        } else if (is_new_job(&draft, res) && take_place(&draft, res) && find_inputs(&draft, res)) {
             commit(&draft, res);
         }
     }

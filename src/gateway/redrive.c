@@ -109,7 +109,14 @@ static bool accept_again(Redrive *redrive, const CorMessage *message, json_t *bo
                      .request = text,
                      .order_group = strcmp(group, retry_of) == 0 ? job_id : group,
                      .retry_of = retry_of};
+    CorGatewayAlgo *algo = cor_gateway_priv_algo(redrive->gateway, row.algo_id);
+    if (algo) {
+        (void) atomic_fetch_add(&algo->unsent, 1);
+    }
     bool ok = cor_gateway_priv_accept(redrive->gateway, &row, &outcome, accepted_as, err);
+    if (algo && (!ok || outcome != COR_ACCEPTED_NEW)) {
+        (void) atomic_fetch_sub(&algo->unsent, 1);
+    }
     free(text);
     return ok;
 }
