@@ -53,6 +53,16 @@ def machine():
             "load_before": os.getloadavg()[0]}
 
 
+def take(bench, name):
+    """One figure; if it cannot be taken the others still are."""
+    try:
+        figures.FIGURES[name](bench)
+    except (RuntimeError, AssertionError, OSError, KeyError, subprocess.SubprocessError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        bench.row(name, "could not be taken")
+        bench.failed = True
+
+
 def main():
     options = arguments()
     build = pathlib.Path(options.build).resolve()
@@ -64,7 +74,7 @@ def main():
         for name in figures.FIGURES:
             if name in options.only:
                 print(f"... {name}", file=sys.stderr, flush=True)
-                figures.FIGURES[name](bench)
+                take(bench, name)
     finally:
         bench.stop()
         shutil.rmtree(work, ignore_errors=True)
@@ -75,7 +85,8 @@ def main():
     with open(build / "bench.json", "w", encoding="utf-8") as out:
         json.dump({"machine": about, "rows": bench.rows, "raw": bench.raw}, out, indent=1)
     print(f"\n{build / 'bench.json'} has the rest.")
+    return 1 if bench.failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
