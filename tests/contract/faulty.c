@@ -84,6 +84,7 @@ static bool faulty_receive(CorQueue *base, const CorQueueReceive *how, CorMessag
     if (fault == FAULT_AFTER) {
         for (size_t i = 0; i < len; i++) {
             cor_message_free(ret_messages[i]);
+            ret_messages[i] = NULL;
         }
         return fault_fail(err);
     }
