@@ -67,6 +67,9 @@ typedef struct CorAlgorithm {
     const char *params_schema;  /* JSON text, from schema/algorithms/<id>.json */
     unsigned scopes;            /* CorScope bits */
     const char *const *outputs; /* what it can make, NULL-terminated: "overlay", ... */
+    /* Say what is wrong with complete and schema-valid parameters as a whole (one must be below
+     * another): INVALID.  Asked before a job is accepted. */
+    bool (*check)(const json_t *params, CorError *err);
     bool (*run)(const CorAlgoJob *job, CorError *err);
 } CorAlgorithm;
 

@@ -137,6 +137,13 @@ static bool run(const CorAlgoJob *job, CorError *err)
            cor_algo_priv_run(job, cor_algo_priv_processing_1_find, params, err);
 }
 
+static bool check(const json_t *json, CorError *err)
+{
+    CorProcessing1 params;
+
+    return cor_algo_priv_processing_1_read(json, &params, err);
+}
+
 static const char *const outputs[] = {"overlay", NULL};
 
 const CorAlgorithm cor_algo_priv_processing_1 = {
@@ -150,5 +157,6 @@ const CorAlgorithm cor_algo_priv_processing_1 = {
     .params_schema = cor_algo_priv_schema_processing_1,
     .scopes = COR_SCOPE_IMAGE | COR_SCOPE_SERIES,
     .outputs = outputs,
+    .check = check,
     .run = run,
 };

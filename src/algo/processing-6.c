@@ -151,6 +151,13 @@ static bool run(const CorAlgoJob *job, CorError *err)
            cor_algo_priv_run(job, cor_algo_priv_processing_6_find, &params, err);
 }
 
+static bool check(const json_t *json, CorError *err)
+{
+    CorProcessing6 params;
+
+    return cor_algo_priv_processing_6_read(json, &params, err);
+}
+
 static const char *const outputs[] = {"overlay", NULL};
 
 const CorAlgorithm cor_algo_priv_processing_6 = {
@@ -164,5 +171,6 @@ const CorAlgorithm cor_algo_priv_processing_6 = {
     .params_schema = cor_algo_priv_schema_processing_6,
     .scopes = COR_SCOPE_IMAGE | COR_SCOPE_SERIES,
     .outputs = outputs,
+    .check = check,
     .run = run,
 };

@@ -2,7 +2,6 @@
 /* The algorithms as clients see them, and the check of parameters against their schemas. */
 #include "gateway/gateway-priv.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,27 +58,6 @@ void cor_gateway_priv_free_algos(CorGateway *gateway)
     free(gateway->algos);
 }
 
-/* One number, one text: what the schema calls an integer is written as one, and likewise a real. */
-static void normalise_numbers(const json_t *schema, json_t *params)
-{
-    const json_t *properties = json_object_get(schema, "properties");
-    const char *name = NULL;
-    json_t *value = NULL;
-    void *next = NULL;
-
-    json_object_foreach_safe(params, next, name, value)
-    {
-        const json_t *property = json_object_get(properties, name);
-        const char *type = cor_json_string(property, "type", "");
-        if (strcmp(type, "integer") == 0 && json_is_real(value)) {
-            (void) json_object_set_new(params, name,
-                                       json_integer((json_int_t) llround(json_real_value(value))));
-        } else if (strcmp(type, "number") == 0 && json_is_integer(value)) {
-            (void) json_object_set_new(params, name, json_real((double) json_integer_value(value)));
-        }
-    }
-}
-
 bool cor_gateway_priv_params(const CorGatewayAlgo *algo, const json_t *params, json_t **ret_params,
                              char ret_pointer[COR_JSON_POINTER_SIZE], CorError *err)
 {
@@ -92,7 +70,10 @@ bool cor_gateway_priv_params(const CorGatewayAlgo *algo, const json_t *params, j
         !cor_json_schema_fill_defaults(algo->schema, complete, err)) {
         return false;
     }
-    normalise_numbers(algo->schema_json, complete);
+    if (!algo->algo->check(complete, err)) {
+        ret_pointer[0] = '\0';
+        return false;
+    }
     *ret_params = COR_TAKE(complete);
     return true;
 }

@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-#define COR_HTTP_SEGMENT_MAX 64
+#define COR_HTTP_SEGMENT_MAX 640
 #define COR_HTTP_QUERY_MAX 64
 
 typedef struct CorHttpTarget {

@@ -109,7 +109,8 @@ def test_an_unknown_algorithm_is_told_before_anything_else(server):
     ("/params", post(params=[])), ("/params", post(params=None)), ("/params/nope", post(params={"nope": 1})),
     ("/params/sigma", post(params={"sigma": "2"})), ("/params/sigma", post(params={"sigma": 11})),
     ("/params/sigma", post(params={"sigma": -0.5})), ("/params/hu_min", post(params={"hu_min": 7.5})),
-    ("/params/hu_min", post(params={"hu_min": True})), ("/params/side", post(params={"side": "up"})),
+    ("/params/hu_min", post(params={"hu_min": True})), ("/params", post(params={"hu_min": 90, "hu_max": 90})),
+    ("/params/side", post(params={"side": "up"})),
 ])
 def test_a_wrong_request_is_400_and_names_the_member(server, pointer, body):
     check_problem(server.post("/process/processing_1", body), 400, pointer)
