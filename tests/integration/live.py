@@ -207,6 +207,7 @@ class Bare:
     def close_code(self):
         """Read to the end; the numbers of the results that were still there, and the code of the close frame."""
         seen, code = [], None
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         while frame := self.next():
             opcode, payload = frame
             if opcode == 8:

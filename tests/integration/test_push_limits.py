@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the doors do to peers that do not read or do not answer, and what the retention time leaves."""
 import asyncio
+import concurrent.futures
 import contextlib
 import json
 import pathlib
@@ -40,6 +41,11 @@ def peak_memory(server):
     return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) * KIB
 
 
+def is_sanitized(server):
+    """True if a sanitizer, which keeps memory of its own, is in the server."""
+    return bool(re.search(r"lib[at]san\.so", pathlib.Path(f"/proc/{server.process.pid}/maps").read_text()))
+
+
 def fill_log(server, client, count, size):
     """Give a client of a server that is stopped a log of large events."""
     rows = [(client, seq, f"{client}-{seq}", int(time.time() * 1000),
@@ -70,22 +76,23 @@ def test_who_does_not_read_is_closed_with_1013_and_catches_up_while_memory_stays
             current = stack.enter_context(Bare(server, "/ws?client_id=current"))
             late = [stack.enter_context(Bare(server, "/ws?client_id=late&since=0")) for _ in range(readers)]
             failures = metric(server, "corsia_push_failures_total")
-            made = {"current": 0, "late": replayed}
+            made = {"current": len(post_jobs(server, "current", 200)), "late": replayed}
 
             def all_lost():
-                for client, count in (("current", 40), ("late", 1)):
-                    post_jobs(server, client, count)
-                    made[client] += count
+                for client in made:
+                    made[client] += len(post_jobs(server, client, 1))
                 return metric(server, "corsia_push_failures_total") >= failures + 1 + readers
 
             until(all_lost, what="the end of patience with those who do not read")
-            for peer, client in [(current, "current"), *((peer, "late") for peer in late)]:
-                seen, code = peer.close_code()
+            peers = [current, *late]
+            with concurrent.futures.ThreadPoolExecutor(len(peers)) as pool:
+                ends = list(pool.map(Bare.close_code, peers))
+            for (seen, code), client in zip(ends, ["current"] + ["late"] * readers):
                 assert code == 1013
                 assert seen == list(range(1, len(seen) + 1)) and len(seen) < made[client]
         grown = peak_memory(server) - before
         # Kept without a bound it would be 20 times 30 events of 200 KiB, 120 MiB.
-        assert grown < 40 * KIB * KIB, f"{grown >> 20} MiB more"
+        assert grown < 40 * KIB * KIB or is_sanitized(server), f"{grown >> 20} MiB more"
 
         for client, count in made.items():
             until(lambda: live.page(server, client, since=count - 1)["last"] == count, what="all events")
