@@ -220,7 +220,6 @@ static bool view_job(JobView *view, CorHttpResponse *res)
         }
         return false;
     }
-    add_live(view);
     return true;
 }
 
@@ -235,6 +234,7 @@ void cor_gateway_priv_get_job(CorHttpRequest *req, CorHttpResponse *res, void *c
     JobView view = {.gateway = context, .job_id = cor_http_req_param(req, "job_id")};
 
     if (view_job(&view, res)) {
+        add_live(&view);
         cor_http_res_json(res, 200, json_incref(view.job));
     }
     view_done(&view);
