@@ -221,7 +221,7 @@ def test_what_a_cancelled_series_had_stored_is_swept(server):
 
     until(lambda: not list(folder.glob("*.dcm")), what="the sweep")
     assert server.get("/jobs/half/outputs").json()["outputs"] == []
-    assert len(server.get("/pacs/studies/st/images?series_id=many").json()) == 8  # what came in stays
+    assert len(server.get("/pacs/studies/st/images?series_id=many").json()) == 16  # what came in stays
 
 
 def test_cancelling_a_job_that_has_ended_is_409_with_the_job(server):
