@@ -160,7 +160,9 @@ static void free_chunkp(uint8_t **slot)
 /* Copy sealed memory past the page cache; *ret_done is false if that cannot be done here. */
 static bool copy_sealed(CorBlobTemp *temp, int file, size_t size, bool *ret_done, CorError *err)
 {
-    void *data = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, file, 0);
+    /* Whole pages, as they are written: ThreadSanitizer goes by the length that is asked for. */
+    size_t mapped = (size + COR_BLOB_PAGE - 1) / COR_BLOB_PAGE * COR_BLOB_PAGE;
+    void *data = mmap(NULL, mapped, PROT_READ, MAP_SHARED | MAP_POPULATE, file, 0);
 
     *ret_done = false;
     if (data == MAP_FAILED) {
@@ -172,7 +174,7 @@ static bool copy_sealed(CorBlobTemp *temp, int file, size_t size, bool *ret_done
         temp->size = size;
     }
     temp->is_broken = !ok;
-    (void) munmap(data, size);
+    (void) munmap(data, mapped);
     return ok;
 }
 
