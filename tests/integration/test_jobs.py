@@ -21,7 +21,7 @@ def server(tmp_path_factory):
     with Server(tmp_path_factory.mktemp("jobs") / "data", job_hosts_max=1) as running:
         for name, is_found in (("ct", True), ("none", False)):
             assert running.put_file(f"st/se/{name}.dcm", slices.ct(name, is_found)).status_code == 201
-        for number in range(8):
+        for number in range(16):
             body = slices.ct(f"s{number}", series="many", number=number, size=1024)
             assert running.put_file(f"st/many/s{number}.dcm", body).status_code == 201
         yield running
