@@ -117,8 +117,13 @@ json_t *cor_gateway_priv_running_progress(CorRunning *running, const char *job_i
 /** Count what a former life left in the outbox, before anything is accepted. */
 COR_MUSTCHECK bool cor_gateway_priv_count_unsent(CorGateway *gateway, CorError *err);
 
-COR_MUSTCHECK bool cor_gateway_priv_relay_start(CorGateway *gateway, CorError *err);
-void cor_gateway_priv_relay_stop(CorRelay *relay);
+/* Relay and sweeper use each other: both are made before either runs, and both are halted before
+ * either is freed.  NULL is ignored by halt and free. */
+COR_MUSTCHECK bool cor_gateway_priv_relay_new(CorGateway *gateway, CorRelay **ret_relay,
+                                              CorError *err);
+COR_MUSTCHECK bool cor_gateway_priv_relay_run(CorRelay *relay, CorError *err);
+void cor_gateway_priv_relay_halt(CorRelay *relay);
+void cor_gateway_priv_relay_free(CorRelay *relay);
 
 /** Rows have been written to the outbox. */
 void cor_gateway_priv_relay_wake(CorRelay *relay);
@@ -134,8 +139,11 @@ bool cor_gateway_priv_relay_when_idle(CorRelay *relay, void (*run)(void *context
 
 /* --- sweep.c --- */
 
-COR_MUSTCHECK bool cor_gateway_priv_sweeper_start(CorGateway *gateway, CorError *err);
-void cor_gateway_priv_sweeper_stop(CorSweeper *sweeper);
+COR_MUSTCHECK bool cor_gateway_priv_sweeper_new(CorGateway *gateway, CorSweeper **ret_sweeper,
+                                                CorError *err);
+COR_MUSTCHECK bool cor_gateway_priv_sweeper_run(CorSweeper *sweeper, CorError *err);
+void cor_gateway_priv_sweeper_halt(CorSweeper *sweeper);
+void cor_gateway_priv_sweeper_free(CorSweeper *sweeper);
 
 /** A job ended without a result: look for what it may have left, when there is time. */
 void cor_gateway_priv_sweep_later(CorSweeper *sweeper);

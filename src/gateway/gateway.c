@@ -133,8 +133,10 @@ bool cor_gateway_start(CorGateway *gateway, CorDeliver *deliver, CorWsServer *ws
     gateway->deliver = deliver;
     gateway->ws = ws;
     gateway->hooks = *hooks;
-    return cor_gateway_priv_relay_start(gateway, err) &&
-           cor_gateway_priv_sweeper_start(gateway, err);
+    return cor_gateway_priv_relay_new(gateway, &gateway->relay, err) &&
+           cor_gateway_priv_sweeper_new(gateway, &gateway->sweeper, err) &&
+           cor_gateway_priv_relay_run(gateway->relay, err) &&
+           cor_gateway_priv_sweeper_run(gateway->sweeper, err);
 }
 
 void cor_gateway_drain(CorGateway *gateway)
@@ -144,8 +146,10 @@ void cor_gateway_drain(CorGateway *gateway)
 
 void cor_gateway_stop(CorGateway *gateway)
 {
-    cor_gateway_priv_sweeper_stop(COR_TAKE(gateway->sweeper));
-    cor_gateway_priv_relay_stop(COR_TAKE(gateway->relay));
+    cor_gateway_priv_sweeper_halt(gateway->sweeper);
+    cor_gateway_priv_relay_halt(gateway->relay);
+    cor_gateway_priv_sweeper_free(COR_TAKE(gateway->sweeper));
+    cor_gateway_priv_relay_free(COR_TAKE(gateway->relay));
 }
 
 void cor_gateway_close(CorGateway *gateway)

@@ -389,23 +389,31 @@ bool cor_gateway_priv_count_unsent(CorGateway *gateway, CorError *err)
 
 /* --- start and stop --- */
 
-bool cor_gateway_priv_relay_start(CorGateway *gateway, CorError *err)
+bool cor_gateway_priv_relay_new(CorGateway *gateway, CorRelay **ret_relay, CorError *err)
 {
     CorRelay *relay = cor_new(CorRelay);
 
     if (!relay) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for the relay");
     }
+    if (!cor_cond_init(&relay->wake, err)) {
+        free(relay);
+        return false;
+    }
     relay->gateway = gateway;
     relay->is_woken = true; /* what a crash left in the outbox */
     (void) pthread_mutex_init(&relay->mutex, NULL);
     (void) pthread_mutex_init(&relay->batch, NULL);
-    gateway->relay = relay;
-    return cor_cond_init(&relay->wake, err) &&
-           cor_thread_start("relay", 0, run_relay, relay, &relay->thread, err);
+    *ret_relay = relay;
+    return true;
 }
 
-void cor_gateway_priv_relay_stop(CorRelay *relay)
+bool cor_gateway_priv_relay_run(CorRelay *relay, CorError *err)
+{
+    return cor_thread_start("relay", 0, run_relay, relay, &relay->thread, err);
+}
+
+void cor_gateway_priv_relay_halt(CorRelay *relay)
 {
     if (!relay) {
         return;
@@ -414,7 +422,14 @@ void cor_gateway_priv_relay_stop(CorRelay *relay)
     relay->is_stopping = true;
     (void) pthread_cond_signal(&relay->wake);
     (void) pthread_mutex_unlock(&relay->mutex);
-    cor_thread_join(relay->thread);
+    cor_thread_join(COR_TAKE(relay->thread));
+}
+
+void cor_gateway_priv_relay_free(CorRelay *relay)
+{
+    if (!relay) {
+        return;
+    }
     (void) pthread_cond_destroy(&relay->wake);
     (void) pthread_mutex_destroy(&relay->mutex);
     (void) pthread_mutex_destroy(&relay->batch);

@@ -261,22 +261,30 @@ void cor_gateway_priv_sweep_later(CorSweeper *sweeper)
     (void) pthread_mutex_unlock(&sweeper->mutex);
 }
 
-bool cor_gateway_priv_sweeper_start(CorGateway *gateway, CorError *err)
+bool cor_gateway_priv_sweeper_new(CorGateway *gateway, CorSweeper **ret_sweeper, CorError *err)
 {
     CorSweeper *sweeper = cor_new(CorSweeper);
 
     if (!sweeper) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for the sweeper");
     }
+    if (!cor_cond_init(&sweeper->wake, err)) {
+        free(sweeper);
+        return false;
+    }
     sweeper->gateway = gateway;
     sweeper->is_wanted = true; /* what a crash left */
     (void) pthread_mutex_init(&sweeper->mutex, NULL);
-    gateway->sweeper = sweeper;
-    return cor_cond_init(&sweeper->wake, err) &&
-           cor_thread_start("sweeper", 0, run_sweeper, sweeper, &sweeper->thread, err);
+    *ret_sweeper = sweeper;
+    return true;
 }
 
-void cor_gateway_priv_sweeper_stop(CorSweeper *sweeper)
+bool cor_gateway_priv_sweeper_run(CorSweeper *sweeper, CorError *err)
+{
+    return cor_thread_start("sweeper", 0, run_sweeper, sweeper, &sweeper->thread, err);
+}
+
+void cor_gateway_priv_sweeper_halt(CorSweeper *sweeper)
 {
     if (!sweeper) {
         return;
@@ -285,7 +293,14 @@ void cor_gateway_priv_sweeper_stop(CorSweeper *sweeper)
     sweeper->is_stopping = true;
     (void) pthread_cond_signal(&sweeper->wake);
     (void) pthread_mutex_unlock(&sweeper->mutex);
-    cor_thread_join(sweeper->thread);
+    cor_thread_join(COR_TAKE(sweeper->thread));
+}
+
+void cor_gateway_priv_sweeper_free(CorSweeper *sweeper)
+{
+    if (!sweeper) {
+        return;
+    }
     (void) pthread_cond_destroy(&sweeper->wake);
     (void) pthread_mutex_destroy(&sweeper->mutex);
     free(sweeper);
