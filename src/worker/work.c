@@ -571,6 +571,14 @@ static void settle(CorWork *work, const CorError *err)
     }
 }
 
+static void log_done(const CorWork *work)
+{
+    cor_log_info("job done", COR_F("job", work->request.job_id),
+                 COR_F("algo", work->request.algo_id), COR_FI("inputs", work->request.input_len),
+                 COR_FI("attempt", cor_message_receives(work->message)),
+                 COR_FR("ms", ms_of(cor_time_us() - work->claimed_us)));
+}
+
 void cor_worker_priv_work(CorWork *work)
 {
     CorError err = {0};
@@ -591,6 +599,7 @@ void cor_worker_priv_work(CorWork *work)
         cor_worker_priv_store_is_fine(work->worker);
         acknowledge(work);
         tell_end(work, true);
+        log_done(work);
     }
     json_decref(work->outputs);
     work->outputs = NULL;
