@@ -151,6 +151,7 @@ static bool start_hosts(Server *server, CorError *err)
                                .min = (size_t) config->job_hosts_min,
                                .max = (size_t) config->job_hosts_max,
                                .memory_max_bytes = (size_t) config->host_memory_bytes,
+                               .frame_max_bytes = (size_t) config->frame_max_bytes,
                                .sandbox = config->sandbox == COR_SANDBOX_STRICT
                                               ? COR_HOST_SANDBOX_STRICT
                                               : COR_HOST_SANDBOX_BEST_EFFORT};

@@ -198,10 +198,11 @@ static bool send_hello(const CorHostPool *pool, CorHost *host, CorError *err)
         .fd = host->process.socket, .wake_fd = -1, .deadline_ms = cor_time_ms() + HELLO_SEND_MS};
     COR_CLEANUP(cor_json_freep)
     json_t *hello = json_pack(
-        "{s:s, s:I, s:i, s:s, s:I, s:i}", "op", "hello", "id", (json_int_t) host->next_id,
+        "{s:s, s:I, s:i, s:s, s:I, s:I, s:i}", "op", "hello", "id", (json_int_t) host->next_id,
         "protocol", COR_HOST_PROTOCOL, "sandbox",
         options->sandbox == COR_HOST_SANDBOX_STRICT ? "strict" : "best-effort", "memory_max",
-        (json_int_t) options->memory_max_bytes, "nofile_max", COR_HOST_INPUT_MAX + OWN_FILES);
+        (json_int_t) options->memory_max_bytes, "frame_max", (json_int_t) options->frame_max_bytes,
+        "nofile_max", COR_HOST_INPUT_MAX + OWN_FILES);
 
     if (!hello) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for hello");

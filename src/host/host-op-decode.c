@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "dicom/dicom-image.h"
 #include "host/host-op.h"
+#include "host/host-slices.h"
 
 #include <assert.h>
 #include <string.h>
@@ -39,8 +40,7 @@ static bool run(CorHostContext *context, const json_t *request, json_t **ret_res
     if (cor_host_priv_input_len(context) != 1) {
         return cor_fail(err, COR_ERR_INVALID, "decode takes one file");
     }
-    if (!frame_index(request, &index, err) ||
-        !cor_dicom_open_fd(cor_host_priv_input_fd(context, 0), NULL, &dicom, err) ||
+    if (!frame_index(request, &index, err) || !cor_host_priv_open_input(context, 0, &dicom, err) ||
         !cor_dicom_image(dicom, &image, err)) {
         return false;
     }

@@ -4,6 +4,7 @@
 
 #include "dicom/dicom.h"
 #include "host/host-op.h"
+#include "host/host-slices.h"
 
 /* Records beyond this travel as a file: a frame is bounded, and escaping may lengthen text. */
 enum { INLINE_MAX_BYTES = 256 * 1024 };
@@ -42,7 +43,7 @@ static bool run(CorHostContext *context, const json_t *request, json_t **ret_res
     if (cor_host_priv_input_len(context) != 1) {
         return cor_fail(err, COR_ERR_INVALID, "index takes one file");
     }
-    if (!cor_dicom_open_fd(cor_host_priv_input_fd(context, 0), NULL, &dicom, err) ||
+    if (!cor_host_priv_open_input(context, 0, &dicom, err) ||
         !cor_dicom_index_json(dicom, &text, &size, err)) {
         return false;
     }

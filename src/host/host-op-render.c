@@ -11,6 +11,7 @@
 #include "base/array.h"
 #include "dicom/dicom-image.h"
 #include "host/host-op.h"
+#include "host/host-slices.h"
 #include "image/encode.h"
 #include "image/window.h"
 
@@ -234,7 +235,7 @@ static bool run(CorHostContext *context, const json_t *request, json_t **ret_res
         height < 0) {
         return cor_fail(err, COR_ERR_INVALID, "render takes one file, a frame from 1, and a size");
     }
-    if (!cor_dicom_open_fd(cor_host_priv_input_fd(context, 0), NULL, &dicom, err) ||
+    if (!cor_host_priv_open_input(context, 0, &dicom, err) ||
         !cor_dicom_image(dicom, &image, err)) {
         return false;
     }

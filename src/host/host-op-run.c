@@ -95,8 +95,7 @@ static bool load(void *context, size_t slice, CorAlgoSlice *ret_slice, CorError 
     unload(run);
     run->loaded = slice;
     if (!cor_host_priv_check(run->host, err) ||
-        !cor_dicom_open_fd(cor_host_priv_input_fd(run->host, source->input), NULL, &run->dicom,
-                           err) ||
+        !cor_host_priv_open_input(run->host, source->input, &run->dicom, err) ||
         !cor_dicom_modality_plane(run->dicom, 0, &run->values, err) ||
         !cor_dicom_frame_info(run->dicom, 0, &info, err)) {
         return false;

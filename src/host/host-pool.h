@@ -65,6 +65,7 @@ typedef struct CorHostPoolOptions {
     size_t max;               /* at most this many at once; 1 to COR_HOST_POOL_MAX */
     int64_t idle_ms;          /* hosts above min end after so much idleness; 0: 30 s */
     size_t memory_max_bytes;  /* of each host; 0: 2 GiB */
+    size_t frame_max_bytes;   /* one decoded frame; 0: the default of dicom/dicom.h */
     CorHostSandbox sandbox;   /* which layers are demanded */
     int64_t start_timeout_ms; /* from start to the answer to `hello`; 0: 10 s */
 } CorHostPoolOptions;

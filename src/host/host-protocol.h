@@ -11,7 +11,7 @@
  * {"answer":..., "id":N, ...}, with any number of `progress` and `output` and then one `result` or
  * `error`.  Requests:
  *
- *   hello      protocol, sandbox: "strict" or "best-effort", memory_max, nofile_max.
+ *   hello      protocol, sandbox: "strict" or "best-effort", memory_max, frame_max, nofile_max.
  *              -> protocol, program, version, pid, layers: [name], operations: [name],
  *                 algorithms: [{id, version}]
  *   input      1 to 64 descriptors; inputs: [one object per descriptor], or absent.

@@ -12,6 +12,14 @@
 
 static const double parallel_tolerance = 1e-3; /* of a direction cosine */
 
+bool cor_host_priv_open_input(CorHostContext *context, size_t i, CorDicom **ret_dicom,
+                              CorError *err)
+{
+    const CorDicomLimits limits = {.frame_bytes_max = cor_host_priv_frame_max(context)};
+
+    return cor_dicom_open_fd(cor_host_priv_input_fd(context, i), &limits, ret_dicom, err);
+}
+
 void cor_host_priv_slices_done(CorHostSlices *slices)
 {
     free(slices->items);
@@ -38,7 +46,7 @@ static bool read_slice(CorHostContext *context, size_t input, CorHostSlice *slic
     CorDicomFrameInfo info;
 
     slice->input = input;
-    if (!cor_dicom_open_fd(cor_host_priv_input_fd(context, input), NULL, &dicom, err) ||
+    if (!cor_host_priv_open_input(context, input, &dicom, err) ||
         !cor_dicom_image(dicom, &image, err) || !cor_dicom_frame_info(dicom, 0, &info, err)) {
         return false;
     }

@@ -13,6 +13,12 @@
 #include "base/id.h"
 #include "host/host-op.h"
 
+typedef struct CorDicom CorDicom; /* dicom/dicom.h */
+
+/** Open input i as a DICOM file, within the limits that the pool was given. */
+COR_MUSTCHECK bool cor_host_priv_open_input(CorHostContext *context, size_t i, CorDicom **ret_dicom,
+                                            CorError *err);
+
 typedef struct CorHostSlice {
     size_t input; /* index of the descriptor */
     char sop_instance_uid[COR_UID_SIZE];

@@ -51,7 +51,13 @@ struct CorHostContext {
     bool has_progress; /* one has been sent */
     int64_t progress_ms;
     bool is_lost; /* the other side is gone or broke the protocol */
+    size_t frame_max_bytes;
 };
+
+size_t cor_host_priv_frame_max(const CorHostContext *context)
+{
+    return context->frame_max_bytes;
+}
 
 size_t cor_host_priv_input_len(const CorHostContext *context)
 {
@@ -321,6 +327,7 @@ static bool greet(CorHostContext *context, const json_t *hello, CorError *err)
     };
 
     context->id = cor_json_integer(hello, "id", -1);
+    context->frame_max_bytes = (size_t) COR_MAX(cor_json_integer(hello, "frame_max", 0), 0);
     if (strcmp(cor_json_string(hello, "op", ""), "hello") != 0 ||
         cor_json_integer(hello, "protocol", -1) != COR_HOST_PROTOCOL) {
         return cor_fail(err, COR_ERR_INVALID, "no hello of version %d of the protocol",

@@ -309,3 +309,11 @@ def test_algorithms_describe_themselves(server):
         assert algo["scopes"] == ["image", "series"] and algo["outputs"] == ["overlay"]
         assert all("default" in one for one in algo["params_schema"]["properties"].values())
     assert server.get("/algorithms/processing_2").status_code == 404
+
+
+def test_a_frame_over_frame_max_is_a_bad_input(tmp_path):
+    with Server(tmp_path / "data", frame_max="1 MiB") as server:
+        for size in (512, 1024):
+            assert server.put_file(f"st/se/{size}.dcm", slices.ct(f"f{size}", size=size)).status_code == 201
+        assert server.wait_job(submit(server, "within", image="512.dcm"))["state"] == "succeeded"
+        assert server.wait_job(submit(server, "beyond", image="1024.dcm"))["error"]["code"] == "bad_input"
