@@ -32,7 +32,9 @@ typedef struct CorSweeper CorSweeper; /* sweep.c */
 
 struct CorGateway {
     CorGatewayOptions options;
-    char *public_url;
+    _Atomic(char *) public_url;
+    char *first_public_url; /* what it was before the port was known; others may still read it */
+    atomic_int searches;    /* GET /jobs?q= that walk the ledger now */
     uint8_t key[COR_GATEWAY_KEY_SIZE];
     CorGatewayAlgo *algos;
     size_t algo_len;

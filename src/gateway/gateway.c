@@ -98,8 +98,8 @@ bool cor_gateway_set_public_url(CorGateway *gateway, const char *public_url, Cor
     if (!copy) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for the gateway");
     }
-    free(gateway->public_url);
-    gateway->public_url = copy;
+    free(gateway->first_public_url);
+    gateway->first_public_url = atomic_exchange(&gateway->public_url, copy);
     return true;
 }
 
@@ -165,6 +165,7 @@ void cor_gateway_close(CorGateway *gateway)
     for (size_t i = 0; i < STRIPES; i++) {
         (void) pthread_mutex_destroy(&gateway->stripes[i]);
     }
-    free(gateway->public_url);
+    free(gateway->first_public_url);
+    free(atomic_load(&gateway->public_url));
     free(gateway);
 }

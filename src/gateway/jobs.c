@@ -11,6 +11,8 @@
 #include "base/uri.h"
 #include "job/result.h"
 
+enum { SEARCHES_MAX = 2 }; /* of a million jobs each takes a second: the rest must go on */
+
 #define LIST_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
 /* --- one row as JSON --- */
@@ -426,8 +428,25 @@ void cor_gateway_priv_list_jobs(CorHttpRequest *req, CorHttpResponse *res, void 
     JobList list = {.jobs = json_array()};
     CorError err = {0};
 
-    if (!read_filter(req, &list, &err) ||
-        !cor_sql_read(gateway->options.ledger, read_list, &list, &err)) {
+    if (!read_filter(req, &list, &err)) {
+        json_decref(list.jobs);
+        cor_gateway_priv_fail(res, NULL, &err);
+        return;
+    }
+    bool is_search = list.filter.text != NULL;
+    if (is_search && atomic_fetch_add(&gateway->searches, 1) >= SEARCHES_MAX) {
+        atomic_fetch_sub(&gateway->searches, 1);
+        json_decref(list.jobs);
+        cor_http_res_header(res, "Retry-After", "1");
+        cor_http_problem(res, 429, NULL, "%d searches are running already; try again",
+                         SEARCHES_MAX);
+        return;
+    }
+    bool ok = cor_sql_read(gateway->options.ledger, read_list, &list, &err);
+    if (is_search) {
+        atomic_fetch_sub(&gateway->searches, 1);
+    }
+    if (!ok) {
         json_decref(list.jobs);
         cor_gateway_priv_fail(res, NULL, &err);
         return;

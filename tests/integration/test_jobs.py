@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a job as /jobs tells it: states, reasons, cancelling, lists."""
+import concurrent.futures
 import datetime
 import io
 import signal
@@ -317,3 +318,13 @@ def test_a_frame_over_frame_max_is_a_bad_input(tmp_path):
             assert server.put_file(f"st/se/{size}.dcm", slices.ct(f"f{size}", size=size)).status_code == 201
         assert server.wait_job(submit(server, "within", image="512.dcm"))["state"] == "succeeded"
         assert server.wait_job(submit(server, "beyond", image="1024.dcm"))["error"]["code"] == "bad_input"
+
+
+def test_many_searches_at_once_are_answered_or_told_to_wait(server):
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda number: server.get(f"/jobs?q=nothing-{number}"), range(200)))
+
+    assert {answer.status_code for answer in answers} <= {200, 429} and answers[0].status_code in (200, 429)
+    for answer in answers:
+        assert answer.status_code == 200 and answer.json()["jobs"] == [] or answer.headers["Retry-After"] == "1"
+    assert server.get("/jobs?q=nothing").status_code == 200

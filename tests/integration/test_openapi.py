@@ -186,7 +186,7 @@ FULL = [("process", 503, {"path": ALGO, "json": POST}), ("putImage", 503, {"path
         ("putObject", 503, {"path": NEW_OBJECT, "data": SLICE}), ("redrive", 503, {"path": LETTERS, **REDRIVE}),
         ("ready_health", 503, {})]
 # Those that need more than one call; each has a test of its own below.
-OWN_TESTS = {("process", 429), ("cancelJob", 200), ("getObject", 404), ("live", 101), ("prod", 101)}
+OWN_TESTS = {("process", 429), ("listJobs", 429), ("cancelJob", 200), ("getObject", 404), ("live", 101), ("prod", 101)}
 
 
 def names(calls):
