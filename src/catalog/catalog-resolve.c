@@ -397,23 +397,25 @@ static bool find_image(CorSqlTxn *txn, const Reading *reading, const char *image
     " ORDER BY s.series_uid, i.instance_number IS NULL, i.instance_number," \
     " i.slice_position IS NULL, i.slice_position, i.key LIMIT ?4"
 #define IN_KEY_ORDER " ORDER BY i.key LIMIT ?4"
+#define WITH_PIXELS " AND i.has_pixels >= ?5" /* 1, or 0 for all */
 
 /* All instances of a reading, in the order of resolving. */
-static bool collect(CorSqlTxn *txn, const Reading *reading, size_t max,
+static bool collect(CorSqlTxn *txn, const Reading *reading, bool only_pixels, size_t max,
                     CorCatalogInstances **ret_instances, CorError *err)
 {
     static const char range[] =
-        "SELECT " COR_CATALOG_COLUMNS COR_CATALOG_FROM OF_RANGE IN_SERIES_ORDER;
+        "SELECT " COR_CATALOG_COLUMNS COR_CATALOG_FROM OF_RANGE WITH_PIXELS IN_SERIES_ORDER;
     static const char study[] =
-        "SELECT " COR_CATALOG_COLUMNS COR_CATALOG_FROM OF_STUDY IN_SERIES_ORDER;
+        "SELECT " COR_CATALOG_COLUMNS COR_CATALOG_FROM OF_STUDY WITH_PIXELS IN_SERIES_ORDER;
     static const char series[] =
-        "SELECT " COR_CATALOG_COLUMNS COR_CATALOG_FROM OF_SERIES IN_SERIES_ORDER;
+        "SELECT " COR_CATALOG_COLUMNS COR_CATALOG_FROM OF_SERIES WITH_PIXELS IN_SERIES_ORDER;
     CorSqlStmt *stmt = cor_sql_stmt(txn, reading->series ? series : reading->study ? study : range);
 
     cor_sql_bind_int(stmt, 1, reading->series ? reading->series : reading->study);
     cor_sql_bind_text(stmt, 2, reading->low);
     cor_sql_bind_text(stmt, 3, reading->high);
     cor_sql_bind_int(stmt, 4, (int64_t) max + 1);
+    cor_sql_bind_int(stmt, 5, only_pixels);
     return cor_catalog_priv_read_all(stmt, max, ret_instances, err);
 }
 
@@ -487,10 +489,15 @@ static bool finish(CorSqlTxn *txn, const CorPacsRef *ref, const Reading *reading
     COR_CLEANUP(cor_catalog_instances_freep) CorCatalogInstances *list = NULL;
 
     if (ref->scope == COR_PACS_IMAGE) {
-        return find_image(txn, reading, ref->image_id, &image, err) &&
-               (!image || list_of_one(&image, ret_instances, err));
+        if (!find_image(txn, reading, ref->image_id, &image, err)) {
+            return false;
+        }
+        if (image && ref->only_pixels && !image->has_pixels) {
+            return cor_fail(err, COR_ERR_INVALID, "image_id names an object without pixels");
+        }
+        return !image || list_of_one(&image, ret_instances, err);
     }
-    if (!collect(txn, reading, max, &list, err)) {
+    if (!collect(txn, reading, ref->only_pixels, max, &list, err)) {
         return false;
     }
     if (list->has_more) {
@@ -515,6 +522,27 @@ static bool check_ref(const CorPacsRef *ref, CorError *err)
         return cor_fail(err, COR_ERR_INVALID, "image_id is missing");
     }
     return true;
+}
+
+/* Say what was not found; always false. */
+static bool fail_unresolved(const CorPacsRef *ref, size_t studies, size_t series, CorError *err)
+{
+    if (ref->scope == COR_PACS_STUDY) {
+        return studies > 0 && ref->only_pixels
+                   ? cor_fail(err, COR_ERR_INVALID, "study_id names no image with pixels")
+                   : cor_fail(err, COR_ERR_NOT_FOUND, "no such study");
+    }
+    if (studies == 0) {
+        return cor_fail(err, COR_ERR_NOT_FOUND, "no such study");
+    }
+    if (ref->scope == COR_PACS_SERIES && series > 0 && ref->only_pixels) {
+        return cor_fail(err, COR_ERR_INVALID, "series_id names no image with pixels");
+    }
+    if (ref->scope == COR_PACS_SERIES || series == 0) {
+        return cor_fail(err, COR_ERR_NOT_FOUND, "no such series in the study");
+    }
+    return cor_fail(err, COR_ERR_NOT_FOUND,
+                    ref->series_id ? "no such image in the series" : "no such image in the study");
 }
 
 bool cor_catalog_resolve(CorSqlTxn *txn, const CorPacsRef *ref, size_t max,
@@ -546,14 +574,7 @@ bool cor_catalog_resolve(CorSqlTxn *txn, const CorPacsRef *ref, size_t max,
             }
         }
     }
-    if (studies.len == 0 || ref->scope == COR_PACS_STUDY) {
-        return cor_fail(err, COR_ERR_NOT_FOUND, "no such study");
-    }
-    if (series_seen == 0 || ref->scope == COR_PACS_SERIES) {
-        return cor_fail(err, COR_ERR_NOT_FOUND, "no such series in the study");
-    }
-    return cor_fail(err, COR_ERR_NOT_FOUND,
-                    series_id ? "no such image in the series" : "no such image in the study");
+    return fail_unresolved(ref, studies.len, series_seen, err);
 }
 
 bool cor_catalog_images(CorSqlTxn *txn, const CorCatalogImagesOptions *options,

@@ -287,6 +287,29 @@ bool cor_catalog_has_key(CorSqlTxn *txn, const char *bucket, const char *key, bo
     return true;
 }
 
+bool cor_catalog_has_older(CorSqlTxn *txn, const CorCatalogInstance *instance,
+                           const char *const keys[COR_CATALOG_TWINS], bool *ret_has, CorError *err)
+{
+    static const char sql[] = "SELECT 1 FROM instance WHERE bucket = ?1"
+                              " AND key IN (?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+                              " AND sop_uid <> ?2 AND (change_seq < ?3 OR created < ?4) LIMIT 1";
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+    int64_t found = 0;
+
+    cor_sql_bind_text(stmt, 1, instance->bucket);
+    cor_sql_bind_text(stmt, 2, instance->sop_instance_uid);
+    cor_sql_bind_int(stmt, 3, instance->change_seq);
+    cor_sql_bind_int(stmt, 4, instance->created_unix_ms);
+    for (size_t i = 0; i < COR_CATALOG_TWINS; i++) {
+        cor_sql_bind_text(stmt, 5 + (int) i, keys[i]); /* nothing equals NULL */
+    }
+    if (!cor_catalog_priv_number(stmt, &found, err)) {
+        return false;
+    }
+    *ret_has = found != 0;
+    return true;
+}
+
 bool cor_catalog_attributes(CorSqlTxn *txn, const char *sop_instance_uid, char **ret_json,
                             size_t *ret_size, CorError *err)
 {

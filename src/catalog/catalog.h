@@ -121,6 +121,9 @@ typedef enum CorPacsScope {
  *              common folder or a folder above it.  NULL: any series of the study
  *   image_id   the parts that follow; below a Series UID the last part or parts of the key
  *
+ * With only_pixels, a series or study is its images: reports, presentation states and other objects
+ * without pixels, which may share the series, are left out.
+ *
  * Where both a key and a UID match, the key wins.  Derived objects are found by UID: a study means
  * what came in, a Series UID or SOP Instance UID may also name something derived. */
 typedef struct CorPacsRef {
@@ -128,6 +131,7 @@ typedef struct CorPacsRef {
     const char *series_id; /* needed for scope series; ignored for scope study */
     const char *image_id;  /* needed for scope image; ignored otherwise */
     CorPacsScope scope;
+    bool only_pixels;
 } CorPacsRef;
 
 typedef struct CorCatalogTotals {
@@ -212,10 +216,28 @@ COR_MUSTCHECK bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_u
  * @param max            LIMIT if there are more; 1 to COR_CATALOG_RESOLVE_MAX
  * @param ret_instances  receives the list
  * @param err            NOT_FOUND "no such study", "no such series in the study" or "no such image
- * in the series"; CONFLICT if image_id fits several; INVALID if an id is missing
+ * in the series"; CONFLICT if image_id fits several; INVALID if an id is missing, or if only_pixels
+ * leaves nothing of what was found
  */
 COR_MUSTCHECK bool cor_catalog_resolve(CorSqlTxn *txn, const CorPacsRef *ref, size_t max,
                                        CorCatalogInstances **ret_instances, CorError *err);
+
+/* Keys that differ only in one trailing ".dcm": none, and the eight ways to write it. */
+#define COR_CATALOG_TWINS ((size_t) 9)
+
+/**
+ * True in *ret_has if one of these keys in the instance's bucket belongs to another instance that
+ * is older.  Reads; one seek for each key.
+ *
+ * Older is what was catalogued first, so that what comes later changes no answer, or what arrived
+ * first: after a rebuild, which catalogues by key, that still tells who was there before.  Of two
+ * instances at most one has no older one, even where the two orders contradict each other.
+ *
+ * @param keys  NULL for those that do not matter
+ */
+COR_MUSTCHECK bool cor_catalog_has_older(CorSqlTxn *txn, const CorCatalogInstance *instance,
+                                         const char *const keys[COR_CATALOG_TWINS], bool *ret_has,
+                                         CorError *err);
 
 typedef struct CorCatalogImagesOptions {
     const char *study_id;

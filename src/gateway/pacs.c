@@ -10,8 +10,6 @@
 #include "base/time.h"
 #include "base/uri.h"
 
-enum { LISTING_PAGE = 5000 };
-
 void cor_gateway_priv_pacs_status(CorHttpRequest *req, CorHttpResponse *res, void *context)
 {
     (void) req;
@@ -90,15 +88,9 @@ static int64_t pacs_expiry_s(const CorGateway *gateway)
     return gateway->options.config->presign_pacs_ms / 1000;
 }
 
-/* Append one page of images; *ret_more tells whether there is another, which begins after `after`.
- */
-static bool append_images(CorGateway *gateway, ImagePage *page, json_t *list, char *after,
+static bool append_images(CorGateway *gateway, const CorCatalogInstances *images, json_t *list,
                           CorError *err)
 {
-    if (!cor_sql_read(gateway->options.catalog, read_images, page, err)) {
-        return false;
-    }
-    COR_CLEANUP(cor_catalog_instances_freep) CorCatalogInstances *images = page->images;
     for (size_t i = 0; i < images->len; i++) {
         const CorCatalogInstance *image = images->items[i];
         json_t *url =
@@ -107,29 +99,54 @@ static bool append_images(CorGateway *gateway, ImagePage *page, json_t *list, ch
             return cor_fail(err, COR_ERR_NOMEM, "out of memory for a listing");
         }
     }
-    if (images->has_more && images->len > 0) {
-        (void) snprintf(after, COR_KEY_SIZE, "%s", images->items[images->len - 1]->key);
-        page->options.after = after;
-    } else {
-        page->options.after = NULL;
-    }
     return true;
 }
 
-static void list_images(CorGateway *gateway, const char *study, const char *series,
+static void link_to_next_images(CorHttpResponse *res, const CorCatalogImagesOptions *options,
+                                const char *last_key)
+{
+    COR_CLEANUP(cor_string_freep) CorString *link = cor_string_new(32768);
+
+    cor_string_printf(link, "</pacs/studies/");
+    cor_percent_encode(link, options->study_id, "/");
+    cor_string_printf(link, "/images?limit=%zu", options->max);
+    if (options->series_id) {
+        cor_string_printf(link, "&series_id=");
+        cor_percent_encode(link, options->series_id, "");
+    }
+    cor_string_printf(link, "&after=");
+    cor_percent_encode(link, last_key, "");
+    cor_http_res_header(res, "Link", "%s>; rel=\"next\"", cor_string_text(link));
+}
+
+static void list_images(CorGateway *gateway, const char *study, CorHttpRequest *req,
                         CorHttpResponse *res)
 {
-    ImagePage page = {.options = {.study_id = study, .series_id = series, .max = LISTING_PAGE}};
+    static const int64_t range[2] = {1, (int64_t) COR_CATALOG_PAGE_MAX};
+    ImagePage page = {.options = {.study_id = study,
+                                  .series_id = cor_http_req_query(req, "series_id"),
+                                  .after = cor_http_req_query(req, "after")}};
     COR_CLEANUP(cor_json_freep) json_t *list = json_array();
-    char after[COR_KEY_SIZE];
     CorError err = {0};
+    int64_t limit = 0;
 
-    do {
-        if (!append_images(gateway, &page, list, after, &err)) {
-            cor_gateway_priv_fail(res, NULL, &err);
-            return;
-        }
-    } while (page.options.after);
+    if (!cor_http_req_query_integer(req, "limit", range, range[1], &limit, &err)) {
+        cor_gateway_priv_fail(res, NULL, &err);
+        return;
+    }
+    page.options.max = (size_t) limit;
+    if (!cor_sql_read(gateway->options.catalog, read_images, &page, &err)) {
+        cor_gateway_priv_fail(res, NULL, &err);
+        return;
+    }
+    COR_CLEANUP(cor_catalog_instances_freep) CorCatalogInstances *images = page.images;
+    if (!append_images(gateway, images, list, &err)) {
+        cor_gateway_priv_fail(res, NULL, &err);
+        return;
+    }
+    if (images->has_more && images->len > 0) {
+        link_to_next_images(res, &page.options, images->items[images->len - 1]->key);
+    }
     cor_http_res_json(res, 200, COR_TAKE(list));
 }
 
@@ -219,7 +236,7 @@ void cor_gateway_priv_get_images(CorHttpRequest *req, CorHttpResponse *res, void
     }
     if (len > sizeof(divider) - 1 && strcmp(path + len - (sizeof(divider) - 1), divider) == 0) {
         study[len - (sizeof(divider) - 1)] = '\0';
-        list_images(context, study, cor_http_req_query(req, "series_id"), res);
+        list_images(context, study, req, res);
         free(study);
         return;
     }

@@ -257,13 +257,59 @@ static bool take_place(Draft *draft, CorHttpResponse *res)
 typedef struct Resolution {
     CorPacsRef ref;
     CorCatalogInstances *instances;
+    bool *has_uid_key; /* one for each of them: see job/derived.h */
 } Resolution;
+
+static void resolution_done(Resolution *resolution)
+{
+    cor_catalog_instances_free(resolution->instances);
+    free(resolution->has_uid_key);
+    resolution->instances = NULL;
+    resolution->has_uid_key = NULL;
+}
+
+/* Would another, older object have the same name for what is derived from it? */
+static bool needs_uid_key(CorSqlTxn *txn, const CorCatalogInstance *instance, bool *ret_needs,
+                          CorError *err)
+{
+    static const char ends[COR_CATALOG_TWINS][5] = {"",     ".dcm", ".dcM", ".dCm", ".dCM",
+                                                    ".Dcm", ".DcM", ".DCm", ".DCM"};
+    char twins[COR_CATALOG_TWINS][COR_KEY_SIZE + 4];
+    const char *keys[COR_CATALOG_TWINS];
+    size_t stem = cor_derived_stem(instance->key);
+
+    if (strcmp(instance->bucket, COR_BUCKET_PACS) != 0) {
+        *ret_needs = true;
+        return true;
+    }
+    for (size_t i = 0; i < COR_CATALOG_TWINS; i++) {
+        (void) snprintf(twins[i], sizeof(twins[i]), "%.*s%s", (int) stem, instance->key, ends[i]);
+        /* "a/1.dcm" is not the same as "a/1.dcm.dcm": its own stem is shorter. */
+        keys[i] = cor_derived_stem(twins[i]) == stem ? twins[i] : NULL;
+    }
+    return cor_catalog_has_older(txn, instance, keys, ret_needs, err);
+}
 
 static bool resolve(CorSqlTxn *txn, void *arg, CorError *err)
 {
     Resolution *resolution = arg;
 
-    return cor_catalog_resolve(txn, &resolution->ref, INPUTS_MAX, &resolution->instances, err);
+    resolution_done(resolution);
+    if (!cor_catalog_resolve(txn, &resolution->ref, INPUTS_MAX, &resolution->instances, err)) {
+        return false;
+    }
+    size_t len = resolution->instances->len;
+    resolution->has_uid_key = cor_new_array(bool, len);
+    if (!resolution->has_uid_key) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu inputs", len);
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (!needs_uid_key(txn, resolution->instances->items[i], &resolution->has_uid_key[i],
+                           err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Which of the ids an error of the catalogue is about. */
@@ -272,7 +318,10 @@ static const char *pointer_of(const CorError *err)
     if (strstr(err->text, "no such image") || strstr(err->text, "image_id")) {
         return "/pacs/image_id";
     }
-    return strstr(err->text, "no such series") ? "/pacs/series_id" : "/pacs/study_id";
+    if (strstr(err->text, "no such series") || strstr(err->text, "series_id")) {
+        return "/pacs/series_id";
+    }
+    return "/pacs/study_id";
 }
 
 static void answer_unresolved(const CorError *err, CorHttpResponse *res)
@@ -288,8 +337,10 @@ static void answer_unresolved(const CorError *err, CorHttpResponse *res)
 }
 
 /* Pin the inputs: what the worker fetches must be what was there now. */
-static bool pin(Draft *draft, const CorCatalogInstances *instances, CorError *err)
+static bool pin(Draft *draft, const Resolution *resolution, CorError *err)
 {
+    const CorCatalogInstances *instances = resolution->instances;
+
     draft->inputs = cor_new_array(CorInput, instances->len);
     if (!draft->inputs) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu inputs", instances->len);
@@ -304,6 +355,7 @@ static bool pin(Draft *draft, const CorCatalogInstances *instances, CorError *er
         (void) snprintf(to->bucket, COR_BUCKET_SIZE, "%s", from->bucket);
         (void) snprintf(to->sha256, sizeof(to->sha256), "%s", from->sha256);
         to->size_bytes = from->size;
+        to->has_uid_key = resolution->has_uid_key[i];
         to->key = strdup(from->key);
         draft->input_len = i + 1;
         if (!to->key) {
@@ -347,8 +399,13 @@ static bool resolve_ids(const Draft *draft, Resolution *resolution, CorError *er
          resolution->ref.series_id == as_written.series_id &&
          resolution->ref.image_id == as_written.image_id) ||
         !cor_sql_read(catalog, resolve, resolution, &again)) {
+        resolution->ref = as_written; /* not into decoded, which ends here */
+        if (again.code == COR_ERR_INVALID) {
+            *err = again;
+        }
         return false;
     }
+    resolution->ref = as_written;
     *err = (CorError){0};
     return true;
 }
@@ -357,16 +414,18 @@ static bool find_inputs(Draft *draft, CorHttpResponse *res)
 {
     Resolution resolution = {.ref = {.study_id = cor_json_string(draft->pacs, "study_id", ""),
                                      .series_id = cor_json_string(draft->pacs, "series_id", ""),
-                                     .image_id = cor_json_string(draft->pacs, "image_id", NULL)}};
+                                     .image_id = cor_json_string(draft->pacs, "image_id", NULL),
+                                     .only_pixels = true}};
     CorError err = {0};
 
     (void) cor_pacs_scope_from_name(draft->scope, &resolution.ref.scope);
     if (!resolve_ids(draft, &resolution, &err)) {
+        resolution_done(&resolution);
         answer_unresolved(&err, res);
         return false;
     }
-    bool ok = pin(draft, resolution.instances, &err);
-    cor_catalog_instances_free(resolution.instances);
+    bool ok = pin(draft, &resolution, &err);
+    resolution_done(&resolution);
     if (!ok) {
         cor_gateway_priv_fail(res, NULL, &err);
     }

@@ -29,22 +29,53 @@ bool cor_derived_hash(const char *algo_version, const json_t *params, const json
     return ok;
 }
 
+size_t cor_derived_stem(const char *key)
+{
+    size_t size = strlen(key);
+    bool has_end = size > 4 && strcasecmp(key + size - 4, ".dcm") == 0 && key[size - 5] != '/';
+
+    return has_end ? size - 4 : size;
+}
+
+/* Could this be "<study uid>/<series uid>/<sop uid>"?  Real UIDs have a dot: "2024/1/5" is none. */
+static bool looks_like_uids(const char *stem, size_t size)
+{
+    size_t start = 0;
+    int parts = 0;
+
+    for (size_t i = 0; i <= size; i++) {
+        char part[COR_UID_SIZE];
+
+        if (i < size && stem[i] != '/') {
+            continue;
+        }
+        if (i - start >= sizeof(part)) {
+            return false;
+        }
+        (void) snprintf(part, sizeof(part), "%.*s", (int) (i - start), stem + start);
+        if (!cor_uid_is_legal(part) || !strchr(part, '.')) {
+            return false;
+        }
+        parts++;
+        start = i + 1;
+    }
+    return parts == 3;
+}
+
 bool cor_derived_key(const CorInput *input, const char *algo_id, const char *hash,
                      char ret_key[COR_KEY_SIZE], CorError *err)
 {
-    const char *slash = strrchr(input->key, '/');
     const char *dash = hash[0] ? "-" : "";
-    size_t stem = strlen(input->key);
+    size_t stem = cor_derived_stem(input->key);
+    bool is_plain = !input->has_uid_key && strchr(input->key, '/') != NULL &&
+                    !looks_like_uids(input->key, stem);
     int len = 0;
 
-    if (stem > 4 && strcasecmp(input->key + stem - 4, ".dcm") == 0 && input->key[stem - 5] != '/') {
-        stem -= 4;
-    }
-    if (slash) {
+    if (is_plain) {
         len = snprintf(ret_key, COR_KEY_SIZE, "%.*s_%s%s%s.dcm", (int) stem, input->key, algo_id,
                        dash, hash);
     }
-    if (!slash || len >= COR_KEY_SIZE || !cor_key_check(ret_key, NULL)) {
+    if (!is_plain || len >= COR_KEY_SIZE || !cor_key_check(ret_key, NULL)) {
         len = snprintf(ret_key, COR_KEY_SIZE, "%s/%s/%s_%s%s%s.dcm", input->study_instance_uid,
                        input->series_instance_uid, input->sop_instance_uid, algo_id, dash, hash);
     }

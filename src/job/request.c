@@ -54,6 +54,7 @@ static bool read_input(const json_t *object, CorInput *input, CorError *err)
         return false;
     }
     input->size_bytes = (uint64_t) cor_json_integer(object, "size", 0);
+    input->has_uid_key = cor_json_boolean(object, "uid_key", false);
     return cor_key_check(input->key, err);
 }
 
@@ -89,7 +90,8 @@ bool cor_inputs_to_json(const CorInput *inputs, size_t len, json_t **ret_array, 
             "series_instance_uid", input->series_instance_uid, "study_instance_uid",
             input->study_instance_uid, "bucket", input->bucket, "key", input->key, "sha256",
             input->sha256, "size", (json_int_t) input->size_bytes);
-        if (json_array_append_new(array, object) != 0) {
+        if (json_array_append_new(array, object) != 0 ||
+            (input->has_uid_key && json_object_set_new(object, "uid_key", json_true()) != 0)) {
             return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu inputs", len);
         }
     }

@@ -13,6 +13,7 @@
 #include "base/id.h"
 #include "base/json.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,7 @@ typedef struct CorInput {
     char sha256[65];
     uint64_t size_bytes;
     char *key;
+    bool has_uid_key; /* what is derived from it is named by UIDs, see derived.h */
 } CorInput;
 
 typedef struct CorRequest {

@@ -136,7 +136,6 @@ def cut_pixels(data_set):
 
 
 @pytest.mark.parametrize("name, change, code", [("colour", make_colour, "unsupported"),
-                                                ("report", make_report, "bad_input"),
                                                 ("short", cut_pixels, "bad_input")])
 def test_an_input_that_cannot_be_used_fails_the_job_and_says_why(server, name, change, code):
     assert server.put_file(f"st/se/{name}.dcm", changed(name, change)).status_code == 201
@@ -148,6 +147,27 @@ def test_an_input_that_cannot_be_used_fails_the_job_and_says_why(server, name, c
     (event,) = events_of(server, "c", name)
     assert event["status"] == "failed" and event["error"] == job["error"] and "dicom" not in event
     assert hosts.queue(server)["dead"] == 0  # its fault is told, running it again would not help
+
+
+@pytest.mark.parametrize("series, scope, pointer", [("mixed", "image", "/pacs/image_id"),
+                                                    ("reports", "series", "/pacs/series_id")])
+def test_objects_without_pixels_are_refused_at_once(server, series, scope, pointer):
+    assert server.put_file(f"re/{series}/report.dcm", changed(series, make_report)).status_code == 201
+    assert server.put_file("re/mixed/image.dcm", slices.ct("image", size=64)).status_code in (200, 201)
+    refused = server.submit("processing_1", "c", "re", series, "report.dcm", scope)
+
+    assert refused.status_code == 400 and refused.json()["pointer"] == pointer, refused.text
+    assert len(server.get(f"/pacs/studies/re/images?series_id={series}").json()) == (2 if series == "mixed" else 1)
+    assert server.get(f"/pacs/studies/re/images/{series}/report.dcm").status_code == 200
+
+
+def test_a_series_is_its_images_and_not_what_else_is_stored_with_them(server):
+    assert server.put_file("re/both/report.dcm", changed("report of both", make_report)).status_code == 201
+    assert server.put_file("re/both/image.dcm", slices.ct("image of both", size=64)).status_code == 201
+    accepted = server.submit("processing_1", "c", "re", "both", scope="series")
+    job = server.wait_job(accepted.json()["job_id"])
+
+    assert job["state"] == "succeeded" and [source["key"] for source in job["inputs"]] == ["re/both/image.dcm"]
 
 
 def test_pixel_data_shorter_than_rows_and_columns_say_are_a_bad_input(server):

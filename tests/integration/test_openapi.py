@@ -160,6 +160,7 @@ CALLS = [
     ("live", 400, {}), ("live", 426, {"query": {"client_id": "c"}}), ("prod", 426, {}), ("makeTicket", 200, {}),
     ("pacsHealth", 200, {}), ("listStudies", 200, {}), ("listStudies", 400, {"query": {"limit": "x"}}),
     ("listImages", 200, {"path": {"study_id": "st"}}), ("listImages", 200, {"path": {"study_id": "nope"}}),
+    ("listImages", 400, {"path": {"study_id": "st"}, "query": {"limit": 0}}),
     ("getImage", 200, {"path": IMAGE}), ("getImage", 404, {"path": NO_IMAGE}),
     ("putImage", 201, {"path": NEW_IMAGE, "data": SLICE}), ("putImage", 200, {"path": NEW_IMAGE, "data": SLICE}),
     ("putImage", 409, {"path": IMAGE, "data": OTHER}), ("putImage", 413, {"path": NEW_IMAGE, "data": LARGE}),

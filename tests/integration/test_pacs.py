@@ -103,6 +103,29 @@ def test_the_urls_of_a_listing_give_the_stored_bytes(server):
         assert answer.content == body_of(image["key"], "D55", image["key"].split("/")[4])
 
 
+@pytest.mark.parametrize("limit", [1, 2, 5, len(KEYS), 10000])
+@pytest.mark.parametrize("study", ["liver1/ds/D55", slices.uid("D55")])
+def test_pages_of_images_have_no_gaps(server, study, limit):
+    for query in ("", "&series_id=300%2FA", "&series_id=" + slices.uid("D55", "A")):
+        whole, target = [], f"/pacs/studies/{study}/images?limit={limit}{query}"
+        while target:
+            page = server.get(target)
+            assert page.status_code == 200 and 0 < len(page.json()) <= limit
+            whole += [image["key"] for image in page.json()]
+            target = page.links["next"]["url"] if "next" in page.links else None
+        assert whole == [key for key in KEYS if not query or "/A/" in key]
+
+
+def test_a_listing_of_images_begins_after_a_key(server):
+    after = [image["key"] for image in images(server, "liver1/ds/D55", after=KEYS[2])]
+    assert after == KEYS[3:] and images(server, "liver1/ds/D55", after=KEYS[-1]) == []
+
+
+@pytest.mark.parametrize("limit", ["0", "10001", "x", ""])
+def test_a_limit_of_images_that_makes_no_sense_is_400(server, limit):
+    assert server.get("/pacs/studies/liver1/ds/D55/images?limit=" + limit).status_code == 400
+
+
 # --- one image ---
 
 def test_an_image_is_named_by_key_or_uid_with_raw_or_encoded_slashes(server):

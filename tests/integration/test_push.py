@@ -20,25 +20,11 @@ from live import ask, cursor, in_thread, listen, make_events, numbers, post_jobs
 from server import Server, next_frame, until
 
 
-def report():
-    """A DICOM object without pixels: no algorithm can use it."""
-    data_set = pydicom.dcmread(io.BytesIO(slices.ct("report", size=32)))
-    data_set.SOPClassUID = data_set.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
-    data_set.Modality = "SR"
-    for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-                    "SamplesPerPixel", "PhotometricInterpretation"):
-        delattr(data_set, keyword)
-    out = io.BytesIO()
-    pydicom.dcmwrite(out, data_set, write_like_original=False)
-    return out.getvalue()
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with Server(tmp_path_factory.mktemp("push") / "data") as running:
         live.stock(running)
         assert running.put_file("st/se/ct.dcm", slices.ct("ct", True)).status_code == 201
-        assert running.put_file("st/se/report.dcm", report()).status_code == 201
         yield running
 
 
@@ -90,7 +76,7 @@ def test_nothing_found_is_a_success_with_the_same_members(server):
 
 
 def test_a_failure_is_a_result_with_its_reason_and_no_dicom(server):
-    frame = one_frame(server, "failures", "report.dcm")
+    frame = one_frame(server, "failures", "cut.dcm")
 
     assert frame["type"] == "result" and frame["status"] == "failed" and frame["seq"] == 1
     assert frame["algo_id"] == "processing_1" and frame["client_id"] == "failures"

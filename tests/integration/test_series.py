@@ -99,6 +99,31 @@ def test_a_series_can_be_named_by_uids(server, job):
     assert [output["key"] for output in by_uid["outputs"]] == [output["key"] for output in job["outputs"]]
 
 
+def test_images_whose_keys_differ_in_their_ending_only_keep_what_is_derived_apart(server):
+    twins = ["twin/se/1.dcm", "twin/se/1", "twin/se/1.DCM", "twin/se/1.dcm.dcm"]
+    sources = {}
+    for number, key in enumerate(twins, 1):
+        body = slices.ct(key, study="twin", number=number, size=64)
+        sources[key] = str(slices.uid("twin", "series", key))
+        assert server.put_file(key, body).status_code == 201
+    single = {key: run(server, study="twin", image=key.rsplit("/", 1)[1], scope="image") for key in twins}
+    series = run(server, study="twin")
+
+    assert {job["state"] for job in (*single.values(), series)} == {"succeeded"}
+    outputs = {key: job["outputs"][0] for key, job in single.items()}
+    assert outputs[twins[0]]["key"] == "twin/se/1_processing_1.dcm"
+    assert outputs[twins[3]]["key"] == "twin/se/1.dcm_processing_1.dcm"
+    uids = f"{slices.uid('twin')}/{slices.uid('twin', 'series')}"
+    for key in twins[1:3]:
+        assert outputs[key]["key"] == f"{uids}/{sources[key]}_processing_1.dcm"
+    assert [output["key"] for output in series["outputs"]] == [outputs[key]["key"] for key in twins]
+    for key, output in (*outputs.items(), *zip(twins, series["outputs"])):
+        derived = fetch(output["url"])
+        assert output["source_sop_instance_uid"] == sources[key]
+        assert derived.SOPInstanceUID == output["sop_instance_uid"]
+        assert derived.SourceImageSequence[0].ReferencedSOPInstanceUID == sources[key]
+
+
 def test_the_live_socket_tells_progress_and_the_first_slice(server):
     async def go():
         async with websockets.connect(f"{server.ws}/ws?client_id=live") as live:

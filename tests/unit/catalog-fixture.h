@@ -34,6 +34,7 @@ typedef struct Item {
     int number;           /* 0: no Instance Number */
     double z;             /* position of the slice; 0: none */
     bool is_derived;
+    int64_t created;     /* 0: 5000 */
     const char *without; /* member to leave out of the record */
 } Item;
 
@@ -217,7 +218,7 @@ static inline bool fixture_offer(Fixture *fixture, CorSqlRun *run, const Item *i
         .key = item->key,
         .size = 100,
         .sha256 = digest,
-        .created_unix_ms = 5000,
+        .created_unix_ms = item->created ? item->created : 5000,
         .is_derived = item->is_derived,
     };
     bool ok = run == fixture_run_check

@@ -485,6 +485,109 @@ static void study_ids_are_paged_and_each_shows_once(void **state)
     }
 }
 
+/* --- Images only. --- */
+
+static void assert_only_pixels(Fixture *fixture, CorPacsScope scope, const char *series,
+                               const char *image, const char *expected)
+{
+    Call call = {.ref = {.study_id = "r",
+                         .series_id = series,
+                         .image_id = image,
+                         .scope = scope,
+                         .only_pixels = true},
+                 .max = 2};
+    CorError err = {0};
+    char text[512] = "";
+
+    if (!cor_sql_read(fixture->db, fixture_run_resolve, &call, &err)) {
+        assert_int_equal(err.code, COR_ERR_INVALID);
+        assert_non_null(strstr(err.text, expected));
+        return;
+    }
+    assert_string_equal(uids_of(call.list, text, sizeof(text)), expected);
+    cor_catalog_instances_free(call.list);
+}
+
+static void objects_without_pixels_are_left_out_where_only_images_are_wanted(void **state)
+{
+    static const Item items[] = {
+        {.study = "5", .series = "5.1", .sop = "5.1.1", .key = "r/a/1", .number = 1},
+        {.study = "5", .series = "5.1", .sop = "5.1.2", .key = "r/a/2", .without = "has_pixels"},
+        {.study = "5", .series = "5.1", .sop = "5.1.3", .key = "r/a/3", .number = 3},
+        {.study = "5", .series = "5.2", .sop = "5.2.1", .key = "r/b/1", .without = "has_pixels"},
+    };
+
+    fixture_add_all(*state, items, COR_ARRAY_LEN(items));
+    assert_only_pixels(*state, COR_PACS_SERIES, "a", NULL, "5.1.1,5.1.3");
+    assert_only_pixels(*state, COR_PACS_STUDY, NULL, NULL, "5.1.1,5.1.3");
+    assert_only_pixels(*state, COR_PACS_SERIES, "5.1", NULL, "5.1.1,5.1.3");
+    assert_only_pixels(*state, COR_PACS_IMAGE, "a", "1", "5.1.1");
+    assert_only_pixels(*state, COR_PACS_IMAGE, "a", "2", "image_id names an object without pixels");
+    assert_only_pixels(*state, COR_PACS_SERIES, "b", NULL, "series_id names no image with pixels");
+    assert_resolves(*state, &(Case){"r", "a", "2", COR_PACS_IMAGE, "5.1.2"});
+    assert_resolves(*state, &(Case){"r", "b", NULL, COR_PACS_SERIES, "5.2.1"});
+    for (int i = 1; i <= 3; i += 2) {
+        fixture_remove(*state, i == 1 ? "5.1.1" : "5.1.3");
+    }
+    assert_only_pixels(*state, COR_PACS_STUDY, NULL, NULL, "study_id names no image with pixels");
+}
+
+/* --- Who was there first. --- */
+
+typedef struct Twins {
+    const char *uid;
+    const char *keys[COR_CATALOG_TWINS];
+    bool has_older;
+} Twins;
+
+static bool run_has_older(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    COR_CLEANUP(cor_catalog_instance_freep) CorCatalogInstance *instance = NULL;
+    Twins *twins = arg;
+
+    return cor_catalog_find(txn, twins->uid, &instance, err) &&
+           cor_catalog_has_older(txn, instance, twins->keys, &twins->has_older, err);
+}
+
+static bool has_older(Fixture *fixture, const char *uid)
+{
+    Twins twins = {.uid = uid, .keys = {"t/1", "t/1.dcm", [8] = "t/1.DCM"}};
+    CorError err = {0};
+
+    assert_true(cor_sql_read(fixture->db, run_has_older, &twins, &err));
+    return twins.has_older;
+}
+
+static void only_what_was_there_first_has_nothing_older(void **state)
+{
+    static const Item items[] = {
+        {.study = "6", .series = "6.1", .sop = "6.1.1", .key = "t/1.dcm"},
+        {.study = "6", .series = "6.1", .sop = "6.1.2", .key = "t/1"},
+        {.study = "6", .series = "6.1", .sop = "6.1.3", .key = "t/1.DCM"},
+        {.study = "6", .series = "6.2", .sop = "6.2.1", .key = "t/1", .bucket = "output"},
+    };
+
+    fixture_add(*state, &items[0]);
+    assert_false(has_older(*state, "6.1.1"));
+    fixture_add_all(*state, items + 1, COR_ARRAY_LEN(items) - 1);
+    assert_false(has_older(*state, "6.1.1"));
+    assert_true(has_older(*state, "6.1.2"));
+    assert_true(has_older(*state, "6.1.3"));
+    assert_false(has_older(*state, "6.2.1"));
+}
+
+static void where_two_orders_contradict_each_other_none_is_first(void **state)
+{
+    static const Item items[] = {
+        {.study = "6", .series = "6.1", .sop = "6.1.1", .key = "t/1", .created = 2000},
+        {.study = "6", .series = "6.1", .sop = "6.1.2", .key = "t/1.dcm", .created = 1000},
+    };
+
+    fixture_add_all(*state, items, COR_ARRAY_LEN(items));
+    assert_true(has_older(*state, "6.1.1"));
+    assert_true(has_older(*state, "6.1.2"));
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_house, fixture_close)
@@ -501,6 +604,9 @@ int main(void)
         CASE(keys_with_wild_and_foreign_characters_mean_themselves),
         CASE(ids_longer_than_any_key_are_not_found),
         CASE(more_images_than_allowed_are_a_limit),
+        CASE(objects_without_pixels_are_left_out_where_only_images_are_wanted),
+        CASE(only_what_was_there_first_has_nothing_older),
+        CASE(where_two_orders_contradict_each_other_none_is_first),
         CASE(scopes_have_names),
         CASE(images_are_listed_in_byte_order_of_their_keys),
         CASE(a_study_is_called_by_its_common_folder_or_its_uid),

@@ -171,6 +171,18 @@ static bool find_both_ways(CorSqlTxn *txn, void *arg, CorError *err)
            ((by_uid && by_key && !has) || cor_fail(err, COR_ERR_BUG, "not found"));
 }
 
+static bool look_for_older(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    static const char *const keys[COR_CATALOG_TWINS] = {"p00001/s1/im-00050",
+                                                        "p00001/s1/im-00050.dcm"};
+    COR_CLEANUP(cor_catalog_instance_freep) CorCatalogInstance *instance = NULL;
+    bool has = false;
+    (void) arg;
+    return cor_catalog_find(txn, "1.1.1.51", &instance, err) &&
+           cor_catalog_has_older(txn, instance, keys, &has, err) &&
+           (!has || cor_fail(err, COR_ERR_BUG, "older than itself"));
+}
+
 /* Takes the first and the last key of the study out, so that its folder is looked up anew. */
 static bool remove_and_add(CorSqlTxn *txn, void *arg, CorError *err)
 {
@@ -250,6 +262,7 @@ static void every_answer_costs_the_same_among_a_hundred_times_as_many_studies(vo
         {"page of studies", page_of_studies},
         {"totals", totals},
         {"find both ways", find_both_ways},
+        {"look for older", look_for_older},
         {"remove and add", remove_and_add},
     };
     (void) state;
@@ -272,6 +285,7 @@ static void every_answer_costs_the_same_in_a_series_a_hundred_times_as_long(void
         {"page of everything", page_of_everything},
         {"page of studies", page_of_studies},
         {"find both ways", find_both_ways},
+        {"look for older", look_for_older},
         {"remove and add", remove_and_add},
     };
     (void) state;

@@ -127,6 +127,23 @@ static void inputs_survive_the_way_to_json_and_back(void **state)
     assert_string_equal(request.inputs[0].sop_instance_uid, input.sop_instance_uid);
     assert_string_equal(request.inputs[0].key, input.key);
     assert_true(request.inputs[0].size_bytes == input.size_bytes);
+    assert_false(request.inputs[0].has_uid_key);
+    assert_null(json_object_get(json_array_get(array, 0), "uid_key"));
+    cor_request_done(&request);
+    json_decref(array);
+}
+
+static void an_input_keeps_that_its_outputs_are_named_by_uids(void **state)
+{
+    CorInput input = {.bucket = "pacs", .has_uid_key = true, .key = (char[]){"a/b"}};
+    CorRequest request = {0};
+    json_t *array = NULL;
+    CorError err = {0};
+    (void) state;
+
+    assert_true(cor_inputs_to_json(&input, 1, &array, &err));
+    assert_true(cor_inputs_from_json(array, &request, &err));
+    assert_true(request.inputs[0].has_uid_key);
     cor_request_done(&request);
     json_decref(array);
 }
@@ -296,6 +313,26 @@ static void a_derived_key_that_would_be_too_long_is_made_of_uids(void **state)
     expect_key(input_key, "", "1.2.3/1.2.3.4/1.2.3.4.5_processing_1.dcm");
 }
 
+static void a_derived_key_that_may_be_of_another_input_is_made_of_uids(void **state)
+{
+    static const char uids[] = "1.2.3/1.2.3.4/1.2.3.4.5_processing_1.dcm";
+    CorInput input = {.sop_instance_uid = "1.2.3.4.5",
+                      .series_instance_uid = "1.2.3.4",
+                      .study_instance_uid = "1.2.3",
+                      .has_uid_key = true,
+                      .key = (char[]){"a/b/c.dcm"}};
+    char key[COR_KEY_SIZE];
+    CorError err = {0};
+    (void) state;
+
+    assert_true(cor_derived_key(&input, "processing_1", "", key, &err));
+    assert_string_equal(key, uids);
+    expect_key("1.2.3/1.2.3.4/1.2.3.4.5.dcm", "", uids);
+    expect_key("1.2.3/1.2.3.4/1.2.3.4.6.dcm", "", uids);
+    expect_key("2024/1/5.dcm", "", "2024/1/5_processing_1.dcm");
+    expect_key("1.2/1.3/1.4/1.5.dcm", "", "1.2/1.3/1.4/1.5_processing_1.dcm");
+}
+
 static void other_parameters_have_another_hash(void **state)
 {
     json_t *defaults = json_pack("{s:f,s:i}", "sigma", 2.0, "side", 3);
@@ -328,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_request_without_a_member_is_refused),
         cmocka_unit_test(an_input_that_leaves_its_root_is_refused),
         cmocka_unit_test(inputs_survive_the_way_to_json_and_back),
+        cmocka_unit_test(an_input_keeps_that_its_outputs_are_named_by_uids),
         cmocka_unit_test(an_event_shows_what_a_client_may_see),
         cmocka_unit_test(an_event_of_a_failure_has_no_outputs),
         cmocka_unit_test(outputs_that_would_be_too_long_are_told_by_url),
@@ -336,6 +374,7 @@ int main(void)
         cmocka_unit_test(every_error_has_a_word_for_clients),
         cmocka_unit_test(a_derived_key_stands_beside_its_input),
         cmocka_unit_test(a_derived_key_that_would_be_too_long_is_made_of_uids),
+        cmocka_unit_test(a_derived_key_that_may_be_of_another_input_is_made_of_uids),
         cmocka_unit_test(other_parameters_have_another_hash),
     };
 
