@@ -192,8 +192,11 @@ static bool see_earlier(void *context, const CorJobRow *row, CorError *err)
 
     earlier->is_same = strcmp(row->content_sha256, earlier->draft->content) == 0;
     (void) snprintf(earlier->message_id, sizeof(earlier->message_id), "%s", row->message_id);
-    earlier->job = json_pack("{s:s, s:s, s:s, s:s}", "job_id", row->job_id, "algo_id", row->algo_id,
-                             "state", cor_job_state_name(row->state), "client_id", row->client_id);
+    /* A client id is a capability (invariant 7): only its own holder is told it. */
+    const char *asking = cor_json_string(earlier->draft->posted, "client_id", "");
+    earlier->job = json_pack("{s:s, s:s, s:s, s:s*}", "job_id", row->job_id, "algo_id",
+                             row->algo_id, "state", cor_job_state_name(row->state), "client_id",
+                             strcmp(asking, row->client_id) == 0 ? row->client_id : NULL);
     return earlier->job ? true : cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
 }
 
