@@ -290,15 +290,14 @@ static bool start_http(Server *server, CorError *err)
 
 /* --- the worker --- */
 
-static void cancel_run(void *context, const char *job_id)
+static bool cancel_run(void *context, const char *job_id)
 {
     Server *server = context;
 
     (void) pthread_mutex_lock(&server->worker_mutex);
-    if (server->worker) {
-        (void) cor_worker_cancel(server->worker, job_id);
-    }
+    bool is_told = server->worker && cor_worker_cancel(server->worker, job_id);
     (void) pthread_mutex_unlock(&server->worker_mutex);
+    return is_told;
 }
 
 static void try_jobs(void *context)

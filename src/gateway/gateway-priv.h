@@ -24,6 +24,8 @@ typedef struct CorGatewayAlgo {
     CorJsonSchema *schema;
     json_t *defaults;    /* complete default parameters */
     atomic_llong unsent; /* jobs that are accepted, or about to be, and not in the queue yet */
+    bool is_put_off;     /* the relay's thread only: could not be sent to in this round */
+    int64_t dead_seen;   /* the relay's thread only: the latest letter that was looked at */
 } CorGatewayAlgo;
 
 typedef struct CorRunning CorRunning; /* running.c */
@@ -138,6 +140,42 @@ void cor_gateway_priv_relay_hurry(CorRelay *relay);
  * no job queued or running.  False if something was.
  */
 bool cor_gateway_priv_relay_when_idle(CorRelay *relay, void (*run)(void *context), void *context);
+
+/* --- reconcile.c: for the relay's thread only --- */
+
+/* A job that ends without a worker, and why. */
+typedef struct CorGatewayEnd {
+    const char *job_id;
+    const char *algo_id;
+    const char *client_id;
+    const char *code;
+    const char *why;
+    int attempts;
+} CorGatewayEnd;
+
+/** Let a job fail, with its event, unless it is final. */
+COR_MUSTCHECK bool cor_gateway_priv_end_job(CorGateway *gateway, const CorGatewayEnd *job,
+                                            CorError *err);
+
+/**
+ * Let the jobs fail whose messages have become dead letters without a result.
+ *
+ * @param ret_waits  true if some have to be looked at again, because results are on their way
+ */
+COR_MUSTCHECK bool cor_gateway_priv_check_letters(CorGateway *gateway, bool *ret_waits,
+                                                  CorError *err);
+
+/* A search through the jobs that are not final; begins all zero. */
+typedef struct CorGatewaySearch {
+    size_t state;  /* which of the states */
+    int64_t after; /* page */
+    bool waits;    /* some have to be looked at again, from the beginning */
+    bool is_over;
+} CorGatewaySearch;
+
+/** Send the requests again of jobs that are not final and have no message: one page of a search. */
+COR_MUSTCHECK bool cor_gateway_priv_find_lost(CorGateway *gateway, CorGatewaySearch *search,
+                                              CorError *err);
 
 /* --- sweep.c --- */
 

@@ -77,8 +77,8 @@ void cor_gateway_access(const CorHttpAccess *access, void *gateway);
 
 /* What the gateway asks of whoever runs jobs. */
 typedef struct CorGatewayHooks {
-    /* Stop the run of a job, if somebody runs it. */
-    void (*cancel_run)(void *context, const char *job_id);
+    /* Stop the run of a job; false if nobody is known to run it. */
+    bool (*cancel_run)(void *context, const char *job_id);
     /* The store was away and takes bytes again. */
     void (*store_is_back)(void *context);
     void *context;

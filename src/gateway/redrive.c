@@ -75,6 +75,8 @@ static bool renew_inputs(Redrive *redrive, json_t *body, const char *job_id, jso
                : cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
 }
 
+/* NOT_FOUND or CORRUPT: the list of inputs is gone; LIMIT: the new id makes it too long; CONFLICT:
+ * somebody else's job has this id. */
 static bool accept_again(Redrive *redrive, const CorMessage *message, json_t *body,
                          const char *job_id, CorError *err)
 {
@@ -94,6 +96,10 @@ static bool accept_again(Redrive *redrive, const CorMessage *message, json_t *bo
     char *text = cor_json_text(body);
     if (!text) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
+    }
+    if (strlen(text) > COR_QUEUE_BODY_MAX) {
+        free(text);
+        return cor_fail(err, COR_ERR_LIMIT, "the job is longer than %zu bytes", COR_QUEUE_BODY_MAX);
     }
     CorJobRow row = {.job_id = job_id,
                      .client_id = cor_json_string(body, "client_id", ""),
@@ -118,7 +124,25 @@ static bool accept_again(Redrive *redrive, const CorMessage *message, json_t *bo
         (void) atomic_fetch_sub(&algo->unsent, 1);
     }
     free(text);
-    return ok;
+    return ok && outcome == COR_ACCEPTED_OTHER
+               ? cor_fail(err, COR_ERR_CONFLICT, "another job has the id %s", job_id)
+               : ok;
+}
+
+/* Why a letter stays where it is; NULL if the reason is not the letter. */
+static const char *skip_reason(CorErrorCode code)
+{
+    switch (code) {
+    case COR_ERR_NOT_FOUND:
+    case COR_ERR_CORRUPT:
+        return "the list of its inputs is gone";
+    case COR_ERR_LIMIT:
+        return "with the id of its new job it is too long for a message";
+    case COR_ERR_CONFLICT:
+        return "another job has the id that its new job would get";
+    default:
+        return NULL;
+    }
 }
 
 /* One dead letter; false only if the store does not answer. */
@@ -137,11 +161,12 @@ static bool redrive_letter(Redrive *redrive, const CorMessage *message, CorError
     cor_request_done(&request);
     (void) snprintf(job_id, sizeof(job_id), "retry-%s", id);
     if (!accept_again(redrive, message, body, job_id, err)) {
-        if (err->code != COR_ERR_NOT_FOUND && err->code != COR_ERR_CORRUPT) {
+        const char *why = skip_reason(err->code);
+        if (!why) {
             return false;
         }
         *err = (CorError){0};
-        skip(redrive, id, "the list of its inputs is gone");
+        skip(redrive, id, why);
         return true;
     }
     if (!cor_queue_dead_remove(redrive->queue, &id, 1, NULL, err)) {

@@ -17,11 +17,17 @@
 
 #include "base/array.h"
 #include "base/time.h"
-#include "job/result.h"
 #include "program/failpoint.h"
 #include "program/log.h"
 
-enum { BATCH = 64, PAUSE_FIRST_MS = 1000, PAUSE_MAX_MS = 30000 };
+enum {
+    BATCH = 64,
+    PAUSE_FIRST_MS = 1000,
+    PAUSE_MAX_MS = 30000,
+    CANCEL_MS = 100,   /* between claiming a message and holding it a worker needs less */
+    LETTERS_MS = 2000, /* between two looks at the number of dead letters, which costs nothing */
+    LOST_MS = 10000,   /* between two searches for lost messages, until none is found */
+};
 
 typedef struct Row {
     int64_t number;
@@ -43,8 +49,19 @@ struct CorRelay {
     bool is_hurried;       /* guarded by mutex: the store is back, no pause any more */
     bool is_stopping;      /* guarded by mutex */
     pthread_mutex_t batch; /* held while rows are carried out: cor_gateway_priv_relay_when_idle() */
+    bool is_one_database;  /* queues and ledger: one commit order for both */
+
+    /* Below: the relay's thread only */
     Row rows[BATCH];
     size_t row_len;
+    int64_t after;       /* the last row of this round that was looked at */
+    CorError trouble;    /* the first in this round */
+    bool is_cancel_left; /* in this round: nobody holds a message that is leased */
+    int64_t letters_ms;
+    int64_t lost_ms;
+    bool looks_for_lost;
+    CorGatewaySearch search;
+    bool has_told_reconcile;
 };
 
 static void clear_rows(CorRelay *relay)
@@ -82,7 +99,7 @@ static bool take_row(void *context, const CorOutboxRow *from, CorError *err)
 
 static bool read_rows(CorSqlTxn *txn, void *arg, CorError *err)
 {
-    return cor_ledger_outbox(txn, 0, BATCH, take_row, arg, err);
+    return cor_ledger_outbox(txn, ((CorRelay *) arg)->after, BATCH, take_row, arg, err);
 }
 
 static bool remove_rows(CorSqlTxn *txn, void *arg, CorError *err)
@@ -101,12 +118,63 @@ static bool remove_rows(CorSqlTxn *txn, void *arg, CorError *err)
 
 /* --- carrying out --- */
 
-/* Send all requests of the batch that are for one algorithm.  They can be sent again: the outbox
- * row goes only afterwards. */
+/* Later: what can be done is done first.  The first reason is told. */
+static void put_off(CorRelay *relay, const CorError *why)
+{
+    if (relay->trouble.code == COR_OK) {
+        relay->trouble = *why;
+    }
+}
+
+/* The row is what is wrong, not the store or this moment. */
+static bool is_refused(const CorError *err)
+{
+    return !cor_error_is_transient(err) && err->code != COR_ERR_NOMEM && err->code != COR_ERR_IO;
+}
+
+static bool end_row(CorRelay *relay, Row *row, const char *code, const char *why, CorError *err)
+{
+    CorGatewayEnd end = {.job_id = row->job_id,
+                         .algo_id = row->algo_id,
+                         .client_id = row->client_id,
+                         .code = code,
+                         .why = why};
+
+    row->is_done = cor_gateway_priv_end_job(relay->gateway, &end, err);
+    return row->is_done;
+}
+
+/* The batch was refused: send row by row, so that one bad row costs one job. */
+static bool send_each(CorRelay *relay, CorGatewayAlgo *algo, const CorQueueSend *sends,
+                      Row *const *rows, size_t len, CorError *err)
+{
+    char message_id[COR_UUID_SIZE];
+
+    for (size_t i = 0; i < len; i++) {
+        CorError why = {0};
+
+        rows[i]->is_done = cor_queue_send(algo->queue, &sends[i], message_id, &why);
+        if (rows[i]->is_done) {
+            continue;
+        }
+        if (!is_refused(&why)) {
+            return cor_fail(err, why.code, "%s", why.text);
+        }
+        if (!end_row(relay, rows[i], "internal", why.text, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Send all requests of the batch that are for one algorithm.  In the ledger's own database they can
+ * be sent again: the removal of the outbox row, which comes later, is never durable before them.
+ * Another database has to be durable by itself (invariant 1). */
 static bool send_requests(CorRelay *relay, CorGatewayAlgo *algo, CorError *err)
 {
     CorQueueSend sends[BATCH];
     Row *rows[BATCH];
+    CorError why = {0};
     size_t len = 0;
 
     for (size_t i = 0; i < relay->row_len; i++) {
@@ -121,33 +189,55 @@ static bool send_requests(CorRelay *relay, CorGatewayAlgo *algo, CorError *err)
                                       .client_id = row->client_id,
                                       .body = row->request,
                                       .body_size = strlen(row->request),
-                                      .is_resendable = true};
+                                      .is_resendable = relay->is_one_database};
     }
-    if (len > 0 && !cor_queue_send_many(algo->queue, sends, len, NULL, err)) {
-        return false;
+    if (len == 0) {
+        return true;
     }
-    (void) atomic_fetch_sub(&algo->unsent, (long long) len);
+    if (!cor_queue_send_many(algo->queue, sends, len, NULL, &why)) {
+        return is_refused(&why) ? send_each(relay, algo, sends, rows, len, err)
+                                : cor_fail(err, why.code, "%s", why.text);
+    }
     for (size_t i = 0; i < len; i++) {
         rows[i]->is_done = true;
     }
     return true;
 }
 
-/* The job is final already; take its message away, or stop whoever runs it. */
+/* What is done no longer counts as unsent; if its row stays, it does again. */
+static void count_done(CorRelay *relay, long long change)
+{
+    for (size_t i = 0; i < relay->row_len; i++) {
+        const Row *row = &relay->rows[i];
+        CorGatewayAlgo *algo = cor_gateway_priv_algo(relay->gateway, row->algo_id);
+        if (algo && row->op == COR_OUTBOX_SEND && row->is_done) {
+            (void) atomic_fetch_add(&algo->unsent, change);
+        }
+    }
+}
+
+/* The job is final already; take its message away, or stop whoever runs it.  Between the two, a
+ * message is leased and nobody holds it yet, or any more: the row stays, and soon it is either
+ * held, gone, or back in the line when its lease ends. */
 static bool cancel_request(CorRelay *relay, Row *row, CorError *err)
 {
     const CorGatewayAlgo *algo = cor_gateway_priv_algo(relay->gateway, row->algo_id);
+    const CorGatewayHooks *hooks = &relay->gateway->hooks;
     CorError why = {0};
-    bool is_removed = false;
+    bool is_removed = !algo;
 
     if (algo && !cor_queue_cancel(algo->queue, row->job_id, &is_removed, &why)) {
         if (why.code != COR_ERR_NOT_FOUND) {
             return cor_fail(err, why.code, "%s", why.text);
         }
+        if (relay->trouble.code != COR_OK) {
+            return true; /* perhaps its request is what could not be sent: first that */
+        }
         is_removed = true;
     }
-    if (!is_removed) {
-        relay->gateway->hooks.cancel_run(relay->gateway->hooks.context, row->job_id);
+    if (!is_removed && !hooks->cancel_run(hooks->context, row->job_id)) {
+        relay->is_cancel_left = true;
+        return true;
     }
     row->is_done = true;
     cor_gateway_priv_sweep_later(relay->gateway->sweeper);
@@ -155,90 +245,127 @@ static bool cancel_request(CorRelay *relay, Row *row, CorError *err)
 }
 
 /* A job whose algorithm this program no longer has: it ends, and says so (invariant 3). */
-static bool fail_orphan(CorSqlTxn *txn, void *arg, CorError *err)
+static bool end_orphan(CorRelay *relay, Row *row, CorError *err)
 {
-    const Row *row = arg;
-    COR_CLEANUP(cor_json_freep)
-    json_t *event = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o}", "type", "result", "job_id", row->job_id, "algo_id",
-        row->algo_id, "client_id", row->client_id, "status", "failed", "error",
-        cor_result_error("unsupported", "this server no longer has the algorithm", "queued", 0));
-    char *text = event ? cor_json_text(event) : NULL;
-    int64_t seq = 0;
-    bool is_first = false;
-
-    if (!text) {
-        return cor_fail(err, COR_ERR_NOMEM, "out of memory for an event");
-    }
-    CorFinal final = {.job_id = row->job_id,
-                      .state = COR_JOB_FAILED,
-                      .event = text,
-                      .now_unix_ms = cor_time_unix_ms()};
-    bool ok = cor_ledger_finish(txn, &final, &seq, &is_first, err);
-    free(text);
-    return ok;
+    return cor_gateway_priv_algo(relay->gateway, row->algo_id) ||
+           end_row(relay, row, "unsupported", "this server no longer has the algorithm", err);
 }
 
-static bool end_orphans(CorRelay *relay, CorError *err)
+static void carry_out(CorRelay *relay)
 {
+    for (size_t i = 0; i < relay->gateway->algo_len; i++) {
+        CorError err = {0};
+        CorGatewayAlgo *algo = &relay->gateway->algos[i];
+        if (!algo->is_put_off && !send_requests(relay, algo, &err)) {
+            algo->is_put_off = true; /* what comes behind in the same group may not be before */
+            put_off(relay, &err);
+        }
+    }
+    count_done(relay, -1);
+    COR_FAILPOINT(AFTER_RELAY);
     for (size_t i = 0; i < relay->row_len; i++) {
         Row *row = &relay->rows[i];
-        if (row->op != COR_OUTBOX_SEND || row->is_done) {
-            continue;
+        CorError err = {0};
+        if (!(row->op == COR_OUTBOX_CANCEL ? cancel_request(relay, row, &err)
+                                           : row->is_done || end_orphan(relay, row, &err))) {
+            put_off(relay, &err);
         }
-        if (!cor_sql_write(relay->gateway->options.ledger, fail_orphan, row, COR_SQL_SYNCED, err)) {
-            return false;
-        }
-        row->is_done = true;
-        cor_deliver_wake(relay->gateway->deliver, row->client_id);
     }
-    return true;
 }
 
-static bool carry_out(CorRelay *relay, CorError *err)
-{
-    bool ok = true;
-
-    for (size_t i = 0; ok && i < relay->gateway->algo_len; i++) {
-        ok = send_requests(relay, &relay->gateway->algos[i], err);
-    }
-    COR_FAILPOINT(AFTER_RELAY);
-    for (size_t i = 0; ok && i < relay->row_len; i++) {
-        if (relay->rows[i].op == COR_OUTBOX_CANCEL) {
-            ok = cancel_request(relay, &relay->rows[i], err);
-        }
-    }
-    return ok && end_orphans(relay, err);
-}
-
-/* One batch; *ret_more is true if there may be another. */
+/* One batch of the rows after relay->after; *ret_more is true if there may be another.  False if
+ * the ledger does not answer. */
 static bool relay_batch(CorRelay *relay, bool *ret_more, CorError *err)
 {
-    CorError later = {0};
-
     (void) pthread_mutex_lock(&relay->batch);
     bool ok = cor_sql_read(relay->gateway->options.ledger, read_rows, relay, err);
     if (ok && relay->row_len > 0) {
-        ok = carry_out(relay, err);
-        /* What was done is done, even if something behind it failed. */
-        if (!cor_sql_write(relay->gateway->options.ledger, remove_rows, relay, COR_SQL_RELAXED,
-                           &later) &&
-            ok) {
-            ok = cor_fail(err, later.code, "%s", later.text);
+        carry_out(relay);
+        /* What was done is done, even if something beside it failed. */
+        ok =
+            cor_sql_write(relay->gateway->options.ledger, remove_rows, relay, COR_SQL_RELAXED, err);
+        if (!ok) {
+            count_done(relay, 1);
         }
+        relay->after = relay->rows[relay->row_len - 1].number;
     }
-    *ret_more = ok && relay->row_len == BATCH;
+    *ret_more = relay->row_len == BATCH;
     clear_rows(relay);
     (void) pthread_mutex_unlock(&relay->batch);
     return ok;
 }
 
+/* Go through the whole outbox once.  What cannot be done is passed over, so that it is in nobody's
+ * way. */
+static bool relay_all(CorRelay *relay, CorError *err)
+{
+    bool is_more = true;
+
+    relay->after = 0;
+    relay->trouble = (CorError){0};
+    relay->is_cancel_left = false;
+    for (size_t i = 0; i < relay->gateway->algo_len; i++) {
+        relay->gateway->algos[i].is_put_off = false;
+    }
+    while (is_more) {
+        if (!relay_batch(relay, &is_more, err)) {
+            return false;
+        }
+    }
+    return relay->trouble.code == COR_OK
+               ? true
+               : cor_fail(err, relay->trouble.code, "%s", relay->trouble.text);
+}
+
+static bool is_searching(const CorRelay *relay)
+{
+    return relay->looks_for_lost && cor_time_ms() >= relay->lost_ms;
+}
+
+/* One page, so that what is accepted meanwhile does not wait for the whole search. */
+static bool search_page(CorRelay *relay, int64_t now_ms, CorError *err)
+{
+    if (!is_searching(relay)) {
+        return true;
+    }
+    bool ok = cor_gateway_priv_find_lost(relay->gateway, &relay->search, err);
+    if (!ok || relay->search.is_over) {
+        relay->looks_for_lost = !ok || relay->search.waits;
+        relay->lost_ms = now_ms + LOST_MS;
+        relay->search = (CorGatewaySearch){0};
+    }
+    return ok;
+}
+
+/* Jobs that nobody would end; failing only means to look again. */
+static void reconcile(CorRelay *relay)
+{
+    int64_t now_ms = cor_time_ms();
+    CorError err = {0};
+    bool waits = false;
+    bool ok = true;
+
+    if (now_ms >= relay->letters_ms) {
+        ok = cor_gateway_priv_check_letters(relay->gateway, &waits, &err);
+        relay->letters_ms = now_ms + LETTERS_MS;
+    }
+    ok = ok && search_page(relay, now_ms, &err);
+    if (!ok && !relay->has_told_reconcile) {
+        cor_log_warning("jobs and queues cannot be compared, retrying", COR_F("error", err.text));
+    }
+    relay->has_told_reconcile = !ok;
+}
+
 /* --- the thread --- */
 
-/* Wait to be woken, or only for a pause; false when the relay stops. */
+/* Wait to be woken, or if there is a pause only for its end; false when the relay stops. */
 static bool wait_for_rows(CorRelay *relay, int64_t pause_ms)
 {
-    int64_t deadline_ms = pause_ms > 0 ? cor_time_ms() + pause_ms : INT64_MAX;
+    int64_t most_ms = pause_ms > 0            ? pause_ms
+                      : is_searching(relay)   ? 0
+                      : relay->is_cancel_left ? CANCEL_MS
+                                              : LETTERS_MS;
+    int64_t deadline_ms = cor_time_ms() + most_ms;
 
     (void) pthread_mutex_lock(&relay->mutex);
     while (!relay->is_stopping && !relay->is_hurried && (pause_ms > 0 || !relay->is_woken)) {
@@ -260,14 +387,10 @@ static void run_relay(void *context)
 
     while (wait_for_rows(relay, pause_ms)) {
         CorError err = {0};
-        bool is_more = true;
-        bool ok = true;
 
-        while (ok && is_more) {
-            ok = relay_batch(relay, &is_more, &err);
-        }
-        if (ok) {
+        if (relay_all(relay, &err)) {
             pause_ms = 0;
+            reconcile(relay);
             continue;
         }
         atomic_store(&relay->gateway->store_is_fine, false);
@@ -389,6 +512,20 @@ bool cor_gateway_priv_count_unsent(CorGateway *gateway, CorError *err)
 
 /* --- start and stop --- */
 
+/* Another way to write the same path only costs a sync. */
+static bool is_one_database(const CorConfig *config)
+{
+    static const char scheme[] = "sqlite:";
+    static const char name[] = "/corsia.db";
+    size_t size = strlen(config->data);
+
+    if (strncmp(config->queue, scheme, sizeof(scheme) - 1) != 0) {
+        return false;
+    }
+    const char *path = config->queue + sizeof(scheme) - 1;
+    return strncmp(path, config->data, size) == 0 && strcmp(path + size, name) == 0;
+}
+
 bool cor_gateway_priv_relay_new(CorGateway *gateway, CorRelay **ret_relay, CorError *err)
 {
     CorRelay *relay = cor_new(CorRelay);
@@ -402,6 +539,8 @@ bool cor_gateway_priv_relay_new(CorGateway *gateway, CorRelay **ret_relay, CorEr
     }
     relay->gateway = gateway;
     relay->is_woken = true; /* what a crash left in the outbox */
+    relay->looks_for_lost = true;
+    relay->is_one_database = is_one_database(gateway->options.config);
     (void) pthread_mutex_init(&relay->mutex, NULL);
     (void) pthread_mutex_init(&relay->batch, NULL);
     *ret_relay = relay;

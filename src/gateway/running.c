@@ -64,11 +64,13 @@ static Run **find(CorRunning *running, const char *job_id)
     return link;
 }
 
-static void note(CorRunning *running, const char *job_id, double fraction, const char *stage)
+/* What is late, of a run that has ended, makes no new entry. */
+static void note(CorRunning *running, const char *job_id, double fraction, const char *stage,
+                 bool is_start)
 {
     (void) pthread_mutex_lock(&running->mutex);
     Run **link = find(running, job_id);
-    if (!*link) {
+    if (!*link && is_start) {
         *link = cor_new(Run);
         if (*link) {
             (void) snprintf((*link)->job_id, COR_ID_SIZE, "%s", job_id);
@@ -154,7 +156,7 @@ void cor_gateway_job_started(void *context, const CorRequest *request, int attem
 {
     CorGateway *gateway = context;
 
-    note(gateway->running, request->job_id, 0.0, "fetch");
+    note(gateway->running, request->job_id, 0.0, "fetch", true);
     send_news(gateway, request->job_id, attempt);
 }
 
@@ -163,7 +165,7 @@ void cor_gateway_job_progress(void *context, const CorRequest *request, double f
 {
     CorGateway *gateway = context;
 
-    note(gateway->running, request->job_id, fraction, stage);
+    note(gateway->running, request->job_id, fraction, stage, false);
     json_t *frame =
         json_pack("{s:s, s:s, s:s, s:f, s:s}", "type", "progress", "job_id", request->job_id,
                   "algo_id", request->algo_id, "fraction", fraction, "stage", stage);
@@ -211,6 +213,6 @@ void cor_gateway_job_abandoned(void *context, const char *job_id)
 {
     CorGateway *gateway = context;
 
-    (void) job_id;
+    forget(gateway->running, job_id);
     cor_gateway_priv_sweep_later(gateway->sweeper);
 }

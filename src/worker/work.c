@@ -31,7 +31,6 @@ enum {
     HOST_FIRST_MS = 1000,  /* while no host can be had; doubles up to RETRY_MAX_MS */
     HOST_WAIT_MS = 30000,
     SETTLE_PAUSE_MS = 250, /* a queue that is away is asked again */
-    TIMEOUT_ATTEMPTS = 2,  /* a hang is tried once more */
 };
 
 static CorMetric job_seconds = COR_METRIC_HISTOGRAM(
@@ -201,6 +200,7 @@ static bool run_in_host(CorWork *work, const CorHostInput *inputs, json_t **ret_
     if (!cor_worker_priv_expose_host(work, host, err)) {
         return false;
     }
+    work->has_had_host = true;
     int64_t start_us = cor_time_us();
     bool ok = cor_host_run(host, &run, &callbacks, ret_result, err);
     work->compute_us = cor_time_us() - start_us - work->store_us;
@@ -394,9 +394,12 @@ static bool settle_once(CorWork *work, const Settlement *settlement, CorError *e
  * disk would cost the job an attempt. */
 static void settle_message(CorWork *work, const Settlement *settlement)
 {
+    Settlement gone = {.kind = ACKNOWLEDGE};
     bool is_told = false;
 
-    cor_worker_priv_begin_settling(work);
+    if (cor_worker_priv_begin_settling(work) == COR_WORK_CANCELLED && settlement->kind == RELEASE) {
+        settlement = &gone; /* the job is final: given back, it would only run again */
+    }
     for (;;) {
         CorError err = {0};
         if (settle_once(work, settlement, &err)) {
@@ -499,15 +502,15 @@ static const char *lost_code(const CorWork *work)
     }
 }
 
-/* An attempt is used up: try again later, or give up. */
+/* An attempt is used up: try again later, or give up.  A timeout is tried once more, whatever else
+ * went wrong before it. */
 static void end_attempt(CorWork *work, const char *code, const CorError *err)
 {
     int attempts = cor_message_receives(work->message);
-    int attempts_max = work->host_failure == COR_HOST_FAILURE_TIMED_OUT
-                           ? COR_MIN(TIMEOUT_ATTEMPTS, work->worker->options.attempts_max)
-                           : work->worker->options.attempts_max;
+    bool is_hopeless = work->host_failure == COR_HOST_FAILURE_TIMED_OUT &&
+                       cor_worker_priv_note_timeout(work->worker, cor_message_id(work->message));
 
-    if (attempts >= attempts_max) {
+    if (is_hopeless || attempts >= work->worker->options.attempts_max) {
         end_failed(work, code, err, err->text);
         return;
     }
@@ -534,6 +537,10 @@ static bool settle_stopped(CorWork *work)
     case COR_WORK_LEASE_LOST:
         cor_log_warning("lease lost, leaving the job to others",
                         COR_F("job", work->request.job_id));
+        if (work->worker->options.events.abandoned) {
+            work->worker->options.events.abandoned(work->worker->options.events.context,
+                                                   work->request.job_id);
+        }
         return true;
     default:
         return false;
@@ -558,7 +565,11 @@ static void settle(CorWork *work, const CorError *err)
     if (settle_stopped(work)) {
         return;
     }
-    if (cor_error_is_transient(err) && strcmp(work->stage, "compute") == 0) {
+    bool is_computing = strcmp(work->stage, "compute") == 0;
+    if (cor_error_is_transient(err) && is_computing && work->has_had_host) {
+        /* The host's own words: they cost an attempt, or it could keep a job from ending. */
+        end_attempt(work, cor_result_error_code(err->code), err);
+    } else if (cor_error_is_transient(err) && is_computing) {
         postpone_for_host(work, err);
     } else if (cor_error_is_transient(err)) {
         postpone_for_store(work, err);
@@ -577,6 +588,53 @@ static void log_done(const CorWork *work)
                  COR_F("algo", work->request.algo_id), COR_FI("inputs", work->request.input_len),
                  COR_FI("attempt", cor_message_receives(work->message)),
                  COR_FR("ms", ms_of(cor_time_us() - work->claimed_us)));
+}
+
+/* What a client is told of a message that cannot be read. */
+static json_t *refusal_result(const CorQueue *queue, const CorMessage *message, const char *why)
+{
+    static const char prefix[] = "Requests-";
+    static const char suffix[] = ".fifo";
+    COR_CLEANUP(cor_json_freep) json_t *body = NULL;
+    const char *name = cor_queue_name(queue);
+    const char *client_id = cor_message_client_id(message);
+    int attempts = cor_message_receives(message);
+    char algo_id[COR_ALGO_ID_SIZE] = "";
+    size_t size = strlen(name);
+
+    if (strncmp(name, prefix, sizeof(prefix) - 1) == 0 && size > sizeof(prefix) + sizeof(suffix)) {
+        (void) snprintf(algo_id, sizeof(algo_id), "%.*s",
+                        (int) (size - (sizeof(prefix) - 1) - (sizeof(suffix) - 1)),
+                        name + sizeof(prefix) - 1);
+    }
+    if ((!client_id || !client_id[0]) &&
+        cor_json_parse(cor_message_body(message), cor_message_size(message), &body, NULL)) {
+        client_id = cor_json_string(body, "client_id", "");
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:o}", "job_id", cor_message_dedup_id(message),
+                     "algo_id", algo_id, "client_id", client_id, "status", "failed", "attempts",
+                     attempts, "error", cor_result_error("internal", why, "fetch", attempts));
+}
+
+bool cor_worker_priv_send_refusal(CorWorker *worker, const CorQueue *queue,
+                                  const CorMessage *message, const char *why, CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *result = refusal_result(queue, message, why);
+    char *text = result ? cor_json_text(result) : NULL;
+    char message_id[COR_UUID_SIZE];
+
+    if (!text) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a result");
+    }
+    CorQueueSend send = {.group_id = cor_message_dedup_id(message),
+                         .dedup_id = cor_message_dedup_id(message),
+                         .client_id = cor_message_client_id(message),
+                         .body = text,
+                         .body_size = strlen(text),
+                         .is_resendable = true};
+    bool ok = cor_queue_send(worker->options.results, &send, message_id, err);
+    free(text);
+    return ok;
 }
 
 void cor_worker_priv_work(CorWork *work)

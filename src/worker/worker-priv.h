@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define COR_WORKER_TIMEOUTS 256 /* timeouts that are remembered */
+
 /* Why a run was stopped from outside. */
 typedef enum CorWorkStop {
     COR_WORK_GOES_ON,
@@ -29,6 +31,7 @@ typedef struct CorWork {
     int64_t store_us;
     json_t *outputs;   /* array; the objects stored so far */
     bool is_computing; /* the first progress was seen */
+    bool has_had_host; /* a host was asked: a transient error may be its own answer */
 
     /* Below: guarded by worker->mutex */
     struct CorWork *next;   /* list of what is held */
@@ -55,6 +58,10 @@ struct CorWorker {
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* the list, or a work's is_renewing, changed */
     CorWork *held;          /* guarded by mutex */
+    /* The latest messages of which a run timed out, guarded by mutex: one that is forgotten after
+     * so many others gets one more try, and ends by attempts_max all the same. */
+    char timeouts[COR_WORKER_TIMEOUTS][COR_UUID_SIZE];
+    size_t timeout_len; /* guarded by mutex: how many were noted */
     struct CorThread **threads;
     size_t thread_len;
     struct CorThread *renewer;
@@ -81,5 +88,16 @@ bool cor_worker_priv_pause(CorWorker *worker, int64_t pause_ms);
 /** first_ms doubled so many times, at most max_ms. */
 int64_t cor_worker_priv_doubled(int64_t first_ms, int times, int64_t max_ms);
 
-/** Keep the renewer away from the message, so that it can be settled. */
-void cor_worker_priv_begin_settling(CorWork *work);
+/**
+ * Keep the renewer away from the message, so that it can be settled.  Who cancels from now on is
+ * told that nobody holds the job; gives what was asked before.
+ */
+CorWorkStop cor_worker_priv_begin_settling(CorWork *work);
+
+/** Note that a run of a message timed out; true if one did before.  Only the latest are known. */
+bool cor_worker_priv_note_timeout(CorWorker *worker, const char *message_id);
+
+/** Tell the client of a message that cannot be read that its job has failed. */
+COR_MUSTCHECK bool cor_worker_priv_send_refusal(CorWorker *worker, const CorQueue *queue,
+                                                const CorMessage *message, const char *why,
+                                                CorError *err);

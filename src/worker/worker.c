@@ -17,6 +17,7 @@
  */
 #include "worker/worker-priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +65,7 @@ void cor_worker_priv_hide_host(CorWork *work)
     (void) pthread_mutex_unlock(&work->worker->mutex);
 }
 
-void cor_worker_priv_begin_settling(CorWork *work)
+CorWorkStop cor_worker_priv_begin_settling(CorWork *work)
 {
     CorWorker *worker = work->worker;
 
@@ -73,7 +74,25 @@ void cor_worker_priv_begin_settling(CorWork *work)
     while (work->is_renewing) {
         (void) pthread_cond_wait(&worker->changed, &worker->mutex);
     }
+    CorWorkStop stop = work->stop;
     (void) pthread_mutex_unlock(&worker->mutex);
+    return stop;
+}
+
+bool cor_worker_priv_note_timeout(CorWorker *worker, const char *message_id)
+{
+    bool is_known = false;
+
+    (void) pthread_mutex_lock(&worker->mutex);
+    for (size_t i = 0; i < COR_WORKER_TIMEOUTS && !is_known; i++) {
+        is_known = strcmp(worker->timeouts[i], message_id) == 0;
+    }
+    if (!is_known) {
+        char *slot = worker->timeouts[worker->timeout_len++ % COR_WORKER_TIMEOUTS];
+        (void) snprintf(slot, COR_UUID_SIZE, "%s", message_id);
+    }
+    (void) pthread_mutex_unlock(&worker->mutex);
+    return is_known;
 }
 
 bool cor_worker_cancel(CorWorker *worker, const char *job_id)
@@ -84,7 +103,7 @@ bool cor_worker_cancel(CorWorker *worker, const char *job_id)
     for (CorWork *work = worker->held; work; work = work->next) {
         if (strcmp(work->request.job_id, job_id) == 0) {
             stop_work(work, COR_WORK_CANCELLED);
-            is_held = true;
+            is_held = work->stop == COR_WORK_CANCELLED && !work->is_settling;
         }
     }
     (void) pthread_mutex_unlock(&worker->mutex);
@@ -109,7 +128,7 @@ static void let_go(CorWork *work)
 {
     CorWorker *worker = work->worker;
 
-    cor_worker_priv_begin_settling(work);
+    (void) cor_worker_priv_begin_settling(work);
     (void) pthread_mutex_lock(&worker->mutex);
     for (CorWork **slot = &worker->held; *slot; slot = &(*slot)->next) {
         if (*slot == work) {
@@ -221,13 +240,43 @@ bool cor_worker_priv_pause(CorWorker *worker, int64_t pause_ms)
 
 /* --- what a slot does --- */
 
-/* A message that is no request belongs to no job that could fail: it goes to the dead letters. */
-static void refuse_message(CorQueue *queue, CorMessage *message, const CorError *why)
+/* Later, and no attempt: what is missing is ours. */
+static void postpone_message(CorWorker *worker, CorQueue *queue, CorMessage *message,
+                             const CorError *why)
 {
     CorError err = {0};
 
+    cor_log_warning("request waits", COR_F("message", cor_message_id(message)),
+                    COR_F("error", why->text));
+    cor_worker_priv_store_is_away(worker);
+    if (!cor_queue_release(queue, message, TROUBLE_WAIT_MS, false, &err)) {
+        cor_log_warning("message not settled, its lease will end",
+                        COR_F("message", cor_message_id(message)), COR_F("error", err.text));
+    }
+}
+
+/* A message that is no request goes to the dead letters, after its job was told to have failed
+ * (invariants 3 and 8). */
+static void refuse_message(CorWorker *worker, CorQueue *queue, CorMessage *message,
+                           const CorError *why)
+{
+    CorError err = {0};
+
+    if (why->code == COR_ERR_NOMEM) {
+        postpone_message(worker, queue, message, why);
+        return;
+    }
     cor_log_error("request cannot be read", COR_F("message", cor_message_id(message)),
                   COR_F("error", why->text));
+    if (!cor_worker_priv_send_refusal(worker, queue, message, why->text, &err)) {
+        if (cor_error_is_transient(&err) || err.code == COR_ERR_NOMEM) {
+            postpone_message(worker, queue, message, &err);
+            return;
+        }
+        cor_log_error("result of an unreadable request not sent",
+                      COR_F("message", cor_message_id(message)), COR_F("error", err.text));
+        err = (CorError){0};
+    }
     if (!cor_queue_fail(queue, message, why->text, &err)) {
         cor_log_warning("message not settled, its lease will end",
                         COR_F("message", cor_message_id(message)), COR_F("error", err.text));
@@ -242,7 +291,7 @@ static void handle(CorWorker *worker, CorQueue *queue, CorMessage *message)
 
     if (!cor_request_parse(cor_message_body(message), cor_message_size(message), &work.request,
                            &err)) {
-        refuse_message(queue, message, &err);
+        refuse_message(worker, queue, message, &err);
         return;
     }
     hold(&work);

@@ -38,8 +38,8 @@ typedef struct CorWorkerEvents {
     void (*postponed)(void *context, const char *job_id);
     /* The worker is done with the job: its result is sent, or it was cancelled. */
     void (*ended)(void *context, const char *job_id);
-    /* The job has failed or was cancelled, and stored objects of it lie where no result names them.
-     */
+    /* The job has failed or was cancelled, or its lease was lost: this worker does not run it any
+     * more, and objects of it may lie where no result names them. */
     void (*abandoned)(void *context, const char *job_id);
     void *context;
 } CorWorkerEvents;
@@ -71,7 +71,10 @@ void cor_worker_drain(CorWorker *worker, int64_t drain_ms);
 /** Drain without patience and free.  No other call may be running.  NULL is ignored. */
 void cor_worker_stop(CorWorker *worker);
 
-/** Kill the run of a job that this worker holds; false if it holds no such job. */
+/**
+ * Kill the run of a job that this worker holds; its message will be acknowledged.  False if it
+ * holds no such job, or is giving its message back at this moment: ask again shortly.
+ */
 bool cor_worker_cancel(CorWorker *worker, const char *job_id);
 
 /** Somebody knows that the store takes bytes again: try the jobs that wait for it now. */
