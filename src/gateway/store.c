@@ -7,7 +7,7 @@
  * The header is read in a host (invariant 6): a file that crashes it costs itself its import and
  * nothing else.  Two uploads of the same key or UID take turns (stripes of locks), so between the
  * check and the commit nothing changes.  A crash after the object and before the catalogue leaves
- * an object that no row names; the sweeper removes it, and the client was never told.
+ * an object that no row names; the next start gives it its row (sweep-import.c).
  */
 #include "gateway/gateway-priv.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Before anything is removed because the catalogue does not name it: is the catalogue to be
+/* Before anything derived is removed because the catalogue does not name it: is the catalogue to be
  * believed?
  *
  * Somebody may have put an old copy of catalog.db back.  Everything that came since would then be
- * without a row, and the sweeper would finish what a disk had begun.  Two things tell: of the jobs
- * that succeeded last none has a row for its outputs (after kill -9 the rows are there whenever the
- * event is), and more imports lie without a row than can have been cut off by a crash.
+ * without a row, and the sweeper would finish what a disk had begun.  Two things tell: a job among
+ * those that succeeded last has an output without a row (when nothing is on its way the rows are
+ * there whenever the event is), or more imports lay without a row than can have been cut off by a
+ * crash.
  */
 #include "gateway/gateway-priv.h"
 
@@ -14,14 +15,13 @@
 
 #include "program/log.h"
 
-enum { JOBS = 8 };
+enum { JOBS = 32 };
 
 typedef struct Latest {
     char job_ids[JOBS][COR_ID_SIZE];
     size_t job_len;
     json_t *outputs; /* of the job that was read last */
-    size_t named;    /* outputs with a row */
-    size_t unnamed;
+    size_t unnamed;  /* outputs without a row */
 } Latest;
 
 static bool take_id(void *context, const CorJobRow *row, CorError *err)
@@ -72,7 +72,7 @@ static bool count_rows(CorSqlTxn *txn, void *arg, CorError *err)
                                  cor_json_string(output, "key", ""), &has_row, err)) {
             return false;
         }
-        *(has_row ? &latest->named : &latest->unnamed) += 1;
+        latest->unnamed += !has_row;
     }
     return true;
 }
@@ -93,7 +93,7 @@ bool cor_gateway_priv_sweep_knows_results(CorGateway *gateway, bool *ret_knows, 
             return false;
         }
     }
-    *ret_knows = latest.named > 0 || latest.unnamed == 0;
+    *ret_knows = latest.unnamed == 0;
     return true;
 }
 

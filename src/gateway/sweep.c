@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Removes objects that nothing names: what a cancelled job had stored already, what an import left
- * when the server was killed between object and catalogue, lists of jobs that are forgotten.
+/* Removes objects that nothing names: what a cancelled job had stored already, lists of jobs that
+ * are forgotten.  Imported objects are never removed: sweep-import.c.
  *
- * Derived objects are looked at only while nothing is on its way (all queues empty, no live job,
- * the relay held), a page at a time: so nobody can be about to announce one.  Imported objects are
- * looked at under the lock of their key, and only those older than this server.
+ * A derived object is removed only while nothing is on its way (all queues empty, no live job, the
+ * relay held), which is found out anew for each: so nobody can be about to announce it, and nobody
+ * waits for more than one removal.
  */
 #include "gateway/gateway-priv.h"
 
@@ -19,6 +19,8 @@
 enum {
     PAGE = 256,
     RETRY_MS = 2000,
+    LOOK_AGAIN_MS = 24 * 3600 * 1000, /* retention forgets jobs once in a while */
+    LIST_AGE_MS = 3600 * 1000,        /* a list of inputs is written before its job is accepted */
     CUT_OFF_MAX = 2, /* imports without a row per HTTP thread: no crash leaves more behind */
 };
 
@@ -32,9 +34,10 @@ struct CorSweeper {
     const char *bucket; /* what the present page is of */
     char after[COR_KEY_SIZE];
     bool is_last_page;
-    bool has_failed;
-    bool only_counts; /* nothing is removed, found says how much would be */
-    size_t found;
+    bool has_failed;                  /* also when something was on its way */
+    bool has_told;                    /* that it has failed; once until it goes well */
+    size_t fates[COR_SWEEP_BUSY + 1]; /* of the imports; LEFT of the present pass over derived */
+    size_t left_told;
 };
 
 typedef struct Question {
@@ -90,75 +93,140 @@ static bool is_named(CorSweeper *sweeper, Question *question, CorError *err)
     if (strcmp(question->bucket, COR_BUCKET_JOBS) == 0) {
         return job_list_is_named(sweeper, question, err);
     }
-    if (strcmp(question->bucket, COR_BUCKET_OUTPUT) == 0) {
-        return cor_gateway_priv_sweep_row(sweeper->gateway, question->bucket, question->key,
-                                          &question->is_named, err);
-    }
     return cor_sql_read(sweeper->gateway->options.catalog, ask_catalog, question, err);
 }
 
-static bool is_older_than_server(CorSweeper *sweeper, const Question *question)
+/* --- removing --- */
+
+typedef struct Removal {
+    CorSweeper *sweeper;
+    Question question;
+    CorError err;
+} Removal;
+
+/* Nothing is on its way; what came since the key was listed has its name by now. */
+static void remove_held(void *context)
+{
+    Removal *removal = context;
+    const Question *question = &removal->question;
+
+    if (!is_named(removal->sweeper, &removal->question, &removal->err) || question->is_named ||
+        !cor_blob_remove(removal->sweeper->gateway->options.blobs, question->bucket, question->key,
+                         &removal->err)) {
+        return;
+    }
+    cor_log_info("object without a name removed", COR_F("bucket", question->bucket));
+}
+
+static bool remove_when_idle(CorSweeper *sweeper, const char *key, CorError *err)
+{
+    Removal removal = {.sweeper = sweeper, .question = {.bucket = sweeper->bucket, .key = key}};
+
+    if (!cor_gateway_priv_relay_when_idle(sweeper->gateway->relay, remove_held, &removal)) {
+        sweeper->has_failed = true;
+        return true;
+    }
+    return removal.err.code == COR_OK || cor_fail(err, removal.err.code, "%s", removal.err.text);
+}
+
+/* --- one object --- */
+
+static bool sweep_output(CorSweeper *sweeper, const char *key, CorError *err)
+{
+    CorSweepFate fate = COR_SWEEP_NAMED;
+
+    if (!cor_gateway_priv_sweep_row(sweeper->gateway, key, &fate, err)) {
+        return false;
+    }
+    sweeper->fates[fate]++;
+    sweeper->has_failed = sweeper->has_failed || fate == COR_SWEEP_BUSY;
+    return fate != COR_SWEEP_UNNAMED || remove_when_idle(sweeper, key, err);
+}
+
+/* A list of outputs belongs to a live job or to nobody.  That of inputs is there before its job, so
+ * it also has to be old: from a former life, or longer than any request takes. */
+static bool is_old_list(CorSweeper *sweeper, const char *key)
 {
     CorObject object = {.file = -1};
+    const char *slash = strchr(key, '/');
 
-    return cor_blob_head(sweeper->gateway->options.blobs, question->bucket, question->key, &object,
-                         NULL) &&
-           object.modified_unix_ms < sweeper->gateway->started_unix_ms;
+    return (slash && strcmp(slash, "/outputs.json") == 0) ||
+           (cor_blob_head(sweeper->gateway->options.blobs, COR_BUCKET_JOBS, key, &object, NULL) &&
+            (object.modified_unix_ms < sweeper->gateway->started_unix_ms ||
+             object.modified_unix_ms < cor_time_unix_ms() - LIST_AGE_MS));
+}
+
+static bool sweep_list(CorSweeper *sweeper, const char *key, CorError *err)
+{
+    Question question = {.bucket = COR_BUCKET_JOBS, .key = key};
+
+    if (!is_old_list(sweeper, key)) {
+        return true;
+    }
+    return is_named(sweeper, &question, err) &&
+           (question.is_named || remove_when_idle(sweeper, key, err));
 }
 
 static bool sweep_key(CorSweeper *sweeper, const char *key, CorError *err)
 {
-    CorGateway *gateway = sweeper->gateway;
-    Question question = {.bucket = sweeper->bucket, .key = key};
-    bool is_import = strcmp(sweeper->bucket, COR_BUCKET_PACS) == 0;
-    bool ok = true;
+    if (strcmp(sweeper->bucket, COR_BUCKET_PACS) == 0) {
+        sweeper->fates[cor_gateway_priv_sweep_import(sweeper->gateway, key)]++;
+        return true;
+    }
+    return strcmp(sweeper->bucket, COR_BUCKET_JOBS) == 0 ? sweep_list(sweeper, key, err)
+                                                         : sweep_output(sweeper, key, err);
+}
 
-    if (is_import) {
-        cor_gateway_priv_lock(gateway, key, key);
+static bool is_stopping(CorSweeper *sweeper)
+{
+    (void) pthread_mutex_lock(&sweeper->mutex);
+    bool stopping = sweeper->is_stopping;
+    (void) pthread_mutex_unlock(&sweeper->mutex);
+    return stopping;
+}
+
+static void tell_trouble(CorSweeper *sweeper, const CorError *err)
+{
+    if (!sweeper->has_told) {
+        cor_log_warning("sweep broken off, retrying later", COR_F("bucket", sweeper->bucket),
+                        COR_F("error", err->text));
     }
-    ok = is_named(sweeper, &question, err);
-    bool goes =
-        ok && !question.is_named && (!is_import || is_older_than_server(sweeper, &question));
-    sweeper->found += goes;
-    if (goes && !sweeper->only_counts) {
-        ok = cor_blob_remove(gateway->options.blobs, sweeper->bucket, key, err);
-        if (ok) {
-            cor_log_info("object without a name removed", COR_F("bucket", sweeper->bucket));
-        }
-    }
-    if (is_import) {
-        cor_gateway_priv_unlock(gateway, key, key);
-    }
-    return ok;
+    sweeper->has_told = true;
+    sweeper->has_failed = true;
 }
 
 /* Look at one page of a bucket. */
-static void sweep_page(void *context)
+static void sweep_page(CorSweeper *sweeper)
 {
-    CorSweeper *sweeper = context;
     CorBlobListOptions options = {.after = sweeper->after, .max = PAGE};
     COR_CLEANUP(cor_keys_freep) CorKeys *keys = NULL;
     CorError err = {0};
 
     bool ok =
         cor_blob_list(sweeper->gateway->options.blobs, sweeper->bucket, &options, &keys, &err);
-    for (size_t i = 0; ok && i < keys->len; i++) {
+    for (size_t i = 0; ok && !sweeper->has_failed && i < keys->len; i++) {
+        if (is_stopping(sweeper)) {
+            sweeper->has_failed = true;
+            return;
+        }
         ok = sweep_key(sweeper, keys->keys[i], &err);
     }
-    sweeper->has_failed = !ok;
-    sweeper->is_last_page = !ok || !keys->has_more;
     if (!ok) {
-        cor_log_warning("sweep broken off, retrying later", COR_F("bucket", sweeper->bucket),
-                        COR_F("error", err.text));
-    } else if (keys->has_more) {
+        tell_trouble(sweeper, &err);
+        return;
+    }
+    sweeper->is_last_page = !keys->has_more;
+    if (keys->has_more) {
         (void) snprintf(sweeper->after, sizeof(sweeper->after), "%s", keys->keys[keys->len - 1]);
     }
 }
 
-/* Wait until wanted, or for a while; false when the sweeper stops. */
+/* --- the thread --- */
+
+/* Wait until wanted or until the next day, or only for a pause; false when the sweeper stops. */
 static bool pause_for(CorSweeper *sweeper, int64_t pause_ms)
 {
-    int64_t deadline_ms = pause_ms > 0 ? cor_time_ms() + pause_ms : INT64_MAX;
+    int64_t deadline_ms = cor_time_ms() + (pause_ms > 0 ? pause_ms : LOOK_AGAIN_MS);
 
     (void) pthread_mutex_lock(&sweeper->mutex);
     while (!sweeper->is_stopping && (pause_ms > 0 || !sweeper->is_wanted)) {
@@ -171,57 +239,83 @@ static bool pause_for(CorSweeper *sweeper, int64_t pause_ms)
     return goes_on;
 }
 
-static bool is_stopping(CorSweeper *sweeper)
-{
-    (void) pthread_mutex_lock(&sweeper->mutex);
-    bool stopping = sweeper->is_stopping;
-    (void) pthread_mutex_unlock(&sweeper->mutex);
-    return stopping;
-}
-
 /* Go through one bucket; false if it has to be tried again. */
 static bool sweep_bucket(CorSweeper *sweeper, const char *bucket)
 {
-    bool is_import = strcmp(bucket, COR_BUCKET_PACS) == 0;
-
     sweeper->bucket = bucket;
     sweeper->after[0] = '\0';
-    do {
-        if (is_stopping(sweeper)) {
-            return true;
-        }
-        if (is_import) {
-            sweep_page(sweeper);
-        } else if (!cor_gateway_priv_relay_when_idle(sweeper->gateway->relay, sweep_page,
-                                                     sweeper)) {
-            return false;
-        }
-    } while (!sweeper->is_last_page);
+    sweeper->is_last_page = false;
+    sweeper->has_failed = false;
+    while (!sweeper->is_last_page && !sweeper->has_failed) {
+        sweep_page(sweeper);
+    }
+    sweeper->has_told = sweeper->has_told && sweeper->has_failed;
     return !sweeper->has_failed;
 }
 
-/* Count first: what the catalogue does not name is removed only if the catalogue can be believed
- * (sweep-guard.c).  False if it has to be tried again. */
+static bool sweep_imports(CorSweeper *sweeper)
+{
+    bool is_done = sweep_bucket(sweeper, COR_BUCKET_PACS);
+    const size_t *fates = sweeper->fates;
+
+    if (is_done && fates[COR_SWEEP_CATALOGUED] > 0) {
+        cor_log_info("imported objects without a row catalogued again",
+                     COR_FI("objects", fates[COR_SWEEP_CATALOGUED]));
+    }
+    return is_done;
+}
+
+static bool sweep_outputs(CorSweeper *sweeper)
+{
+    sweeper->fates[COR_SWEEP_LEFT] = 0;
+    bool is_done = sweep_bucket(sweeper, COR_BUCKET_OUTPUT);
+    size_t left = sweeper->fates[COR_SWEEP_LEFT];
+
+    if (is_done && left != sweeper->left_told) {
+        cor_log_warning("derived objects contradict their rows in the catalogue, left as they are",
+                        COR_FI("objects", left));
+    }
+    sweeper->left_told = is_done ? left : sweeper->left_told;
+    return is_done;
+}
+
+typedef struct Judgement {
+    CorGateway *gateway;
+    bool knows;
+    bool is_made;
+    CorError err;
+} Judgement;
+
+/* Only while nothing is on its way: after a power cut rows may be behind until their results have
+ * been delivered once more. */
+static void judge_held(void *context)
+{
+    Judgement *judgement = context;
+
+    judgement->is_made = cor_gateway_priv_sweep_knows_results(judgement->gateway, &judgement->knows,
+                                                              &judgement->err);
+}
+
+/* Before anything derived is removed because the catalogue does not name it: is it to be believed
+ * (sweep-guard.c)?  False if that has to be asked again. */
 static bool judge_catalog(CorSweeper *sweeper, bool *ret_is_believed)
 {
-    CorError err = {0};
-    bool knows = false;
+    Judgement judgement = {.gateway = sweeper->gateway};
+    const size_t *fates = sweeper->fates;
 
-    sweeper->found = 0;
-    sweeper->only_counts = true;
-    bool ok = sweep_bucket(sweeper, COR_BUCKET_PACS);
-    sweeper->only_counts = false;
-    if (!ok) {
+    if (!cor_gateway_priv_relay_when_idle(sweeper->gateway->relay, judge_held, &judgement)) {
         return false;
     }
-    if (!cor_gateway_priv_sweep_knows_results(sweeper->gateway, &knows, &err)) {
-        cor_log_warning("sweep broken off, retrying later", COR_F("error", err.text));
+    if (!judgement.is_made) {
+        tell_trouble(sweeper, &judgement.err);
         return false;
     }
+    size_t found =
+        fates[COR_SWEEP_CATALOGUED] + fates[COR_SWEEP_QUARANTINED] + fates[COR_SWEEP_LEFT];
     size_t threads = (size_t) sweeper->gateway->options.config->http_threads;
-    *ret_is_believed = knows && sweeper->found <= CUT_OFF_MAX * threads;
+    *ret_is_believed = judgement.knows && found <= CUT_OFF_MAX * threads;
     if (!*ret_is_believed) {
-        cor_gateway_priv_sweep_refuse(sweeper->found);
+        cor_gateway_priv_sweep_refuse(found);
     }
     return true;
 }
@@ -229,9 +323,9 @@ static bool judge_catalog(CorSweeper *sweeper, bool *ret_is_believed)
 static void run_sweeper(void *context)
 {
     CorSweeper *sweeper = context;
+    bool has_swept_imports = false;
     bool has_judged = false;
     bool is_believed = false;
-    bool has_swept_imports = false;
     int64_t pause_ms = 0;
 
     while (pause_for(sweeper, pause_ms)) {
@@ -239,13 +333,11 @@ static void run_sweeper(void *context)
         sweeper->is_wanted = false;
         (void) pthread_mutex_unlock(&sweeper->mutex);
 
-        has_judged = has_judged || judge_catalog(sweeper, &is_believed);
-        if (has_judged && is_believed && !has_swept_imports) {
-            has_swept_imports = sweep_bucket(sweeper, COR_BUCKET_PACS);
-        }
-        bool is_done = has_judged && (!is_believed || (has_swept_imports &&
-                                                       sweep_bucket(sweeper, COR_BUCKET_OUTPUT) &&
-                                                       sweep_bucket(sweeper, COR_BUCKET_JOBS)));
+        has_swept_imports = has_swept_imports || sweep_imports(sweeper);
+        has_judged = has_swept_imports && (has_judged || judge_catalog(sweeper, &is_believed));
+        bool is_done =
+            has_judged &&
+            (!is_believed || (sweep_outputs(sweeper) && sweep_bucket(sweeper, COR_BUCKET_JOBS)));
         pause_ms = is_done ? 0 : RETRY_MS;
     }
 }

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Imported objects that no row names: never removed, only given what they lack.
+ *
+ * An import that was killed between object and row leaves one; an old copy of catalog.db and a
+ * rebuild that could not read everything leave many, and for these the client was told that the
+ * image is stored.  Nothing tells the two apart, so each is read again and gets its row, by the
+ * rules and under the locks of store.c.  What the rules refuse, and what cannot be read, moves to
+ * bucket "quarantine"; what could not be looked at (a lost host, a store that is away) stays for
+ * the next start.
+ */
+#include "gateway/gateway-priv.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "program/log.h"
+
+enum { INDEX_TIMEOUT_MS = 60000, INDEX_TRIES = 2 };
+
+typedef struct Orphan {
+    CorGateway *gateway;
+    const char *key;
+    CorObject object;
+    json_t *record; /* NULL: the file cannot be read */
+    char sha256[COR_SHA256_HEX_SIZE];
+    CorCatalogOutcome outcome;
+    bool is_named;
+} Orphan;
+
+static void orphan_done(Orphan *orphan)
+{
+    cor_object_done(&orphan->object);
+    json_decref(orphan->record);
+}
+
+static bool ask_catalog(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    Orphan *orphan = arg;
+
+    return cor_catalog_has_key(txn, COR_BUCKET_PACS, orphan->key, &orphan->is_named, err);
+}
+
+static bool add_row(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    Orphan *orphan = arg;
+    CorCatalogEntry entry = {.index = orphan->record,
+                             .bucket = COR_BUCKET_PACS,
+                             .key = orphan->key,
+                             .size = orphan->object.size,
+                             .sha256 = orphan->sha256,
+                             .created_unix_ms = orphan->object.modified_unix_ms};
+
+    return cor_catalog_add(txn, &entry, &orphan->outcome, NULL, err);
+}
+
+static CorSweepFate leave(const CorError *why)
+{
+    cor_log_warning("imported object without a row left for the next start",
+                    COR_F("bucket", COR_BUCKET_PACS), COR_F("error", why->text));
+    return COR_SWEEP_LEFT;
+}
+
+/* --- reading --- */
+
+bool cor_gateway_priv_sweep_index(CorGateway *gateway, int file, json_t **ret_record, CorError *err)
+{
+    CorError why = {.code = COR_ERR_HOST_LOST};
+
+    /* Somebody may have ended the host; a file that ends it does so again. */
+    for (int i = 0; i < INDEX_TRIES && why.code == COR_ERR_HOST_LOST; i++) {
+        why = (CorError){0};
+        if (cor_host_index(gateway->options.viewer_hosts, file, INDEX_TIMEOUT_MS, ret_record,
+                           &why)) {
+            return true;
+        }
+    }
+    return cor_fail(err, why.code, "%s", why.text);
+}
+
+static bool hash(Orphan *orphan, CorError *err)
+{
+    uint8_t digest[COR_SHA256_SIZE];
+
+    if (!cor_sha256_fd(orphan->object.file, orphan->object.size, digest, err)) {
+        return false;
+    }
+    (void) cor_hex_encode(digest, sizeof(digest), orphan->sha256);
+    return true;
+}
+
+/* As for an upload, half a file does not count as one. */
+static bool read_header(Orphan *orphan, CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *record = NULL;
+
+    if (!cor_gateway_priv_sweep_index(orphan->gateway, orphan->object.file, &record, err)) {
+        return false;
+    }
+    if (cor_json_boolean(record, "truncated", false)) {
+        return cor_fail(err, COR_ERR_CORRUPT, "the pixel data are cut off");
+    }
+    orphan->record = COR_TAKE(record);
+    return true;
+}
+
+/* True if the file itself is at fault: reading it once more would end the same way. */
+static bool is_of_file(const CorError *err)
+{
+    switch (err->code) {
+    case COR_ERR_INVALID:
+    case COR_ERR_CORRUPT:
+    case COR_ERR_LIMIT:
+    case COR_ERR_UNSUPPORTED:
+    case COR_ERR_NOT_FOUND:
+    case COR_ERR_CONFLICT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* --- quarantine --- */
+
+/* A key whose place is taken there gives way to the digest: nothing in quarantine is replaced by
+ * other bytes. */
+static bool copy_to_quarantine(const Orphan *orphan, CorError *err)
+{
+    CorBlobStore *blobs = orphan->gateway->options.blobs;
+    CorObject taken = {.file = -1};
+    uint8_t digest[COR_SHA256_SIZE];
+    char hex[COR_SHA256_HEX_SIZE];
+    CorError why = {0};
+
+    bool is_taken = cor_blob_head(blobs, COR_BUCKET_QUARANTINE, orphan->key, &taken, &why);
+    if (!is_taken && why.code != COR_ERR_NOT_FOUND && why.code != COR_ERR_CONFLICT) {
+        return cor_fail(err, why.code, "%s", why.text);
+    }
+    bool is_put = !is_taken && cor_blob_put_file(blobs, COR_BUCKET_QUARANTINE, orphan->key,
+                                                 orphan->object.file, digest, &why);
+    if (!is_put && !is_taken && why.code != COR_ERR_CONFLICT) {
+        return cor_fail(err, why.code, "%s", why.text);
+    }
+    if (!is_put && !cor_blob_put_file(blobs, COR_BUCKET_QUARANTINE, orphan->sha256,
+                                      orphan->object.file, digest, err)) {
+        return false;
+    }
+    if (strcmp(cor_hex_encode(digest, sizeof(digest), hex), orphan->sha256) != 0) {
+        return cor_fail(err, COR_ERR_CORRUPT, "the copy in quarantine is not what was read");
+    }
+    return true;
+}
+
+/* The copy is durable before the original goes; killed in between, the next start does it again. */
+static CorSweepFate quarantine(const Orphan *orphan, const char *reason)
+{
+    CorError err = {0};
+
+    if (!copy_to_quarantine(orphan, &err) ||
+        !cor_blob_remove(orphan->gateway->options.blobs, COR_BUCKET_PACS, orphan->key, &err)) {
+        cor_error_wrap(&err, "quarantine");
+        return leave(&err);
+    }
+    cor_log_warning(
+        "imported object without a row moved to quarantine", COR_F("bucket", COR_BUCKET_PACS),
+        COR_F("sop_instance_uid", cor_json_string(orphan->record, "sop_instance_uid", "unknown")),
+        COR_F("reason", reason));
+    return COR_SWEEP_QUARANTINED;
+}
+
+/* --- the row --- */
+
+/* The stripes are locked: did an upload come between? */
+static bool is_still_orphan(Orphan *orphan, CorError *err)
+{
+    CorObject now = {.file = -1};
+
+    return cor_sql_read(orphan->gateway->options.catalog, ask_catalog, orphan, err) &&
+           !orphan->is_named &&
+           cor_blob_head(orphan->gateway->options.blobs, COR_BUCKET_PACS, orphan->key, &now, err) &&
+           strcmp(now.etag, orphan->object.etag) == 0;
+}
+
+static CorSweepFate file_away(Orphan *orphan)
+{
+    CorError err = {0};
+
+    if (!cor_sql_write(orphan->gateway->options.catalog, add_row, orphan, COR_SQL_SYNCED, &err)) {
+        return is_of_file(&err) ? quarantine(orphan, err.text) : leave(&err);
+    }
+    return orphan->outcome == COR_CATALOG_ADDED
+               ? COR_SWEEP_CATALOGUED
+               : quarantine(orphan, "the same image is stored under another key");
+}
+
+static CorSweepFate settle(Orphan *orphan)
+{
+    CorGateway *gateway = orphan->gateway;
+    CorSweepFate fate = COR_SWEEP_NAMED;
+    CorError why = {0};
+    CorError err = {0};
+
+    if (!hash(orphan, &why) || (!read_header(orphan, &why) && !is_of_file(&why))) {
+        return leave(&why);
+    }
+    const char *uid = cor_json_string(orphan->record, "sop_instance_uid", "");
+    cor_gateway_priv_lock(gateway, orphan->key, uid);
+    if (is_still_orphan(orphan, &err)) {
+        fate = orphan->record ? file_away(orphan) : quarantine(orphan, why.text);
+    } else if (err.code != COR_OK) {
+        fate = leave(&err);
+    }
+    cor_gateway_priv_unlock(gateway, orphan->key, uid);
+    return fate;
+}
+
+CorSweepFate cor_gateway_priv_sweep_import(CorGateway *gateway, const char *key)
+{
+    COR_CLEANUP(orphan_done)
+    Orphan orphan = {.gateway = gateway, .key = key, .object = {.file = -1}};
+    CorError err = {0};
+
+    if (!cor_sql_read(gateway->options.catalog, ask_catalog, &orphan, &err)) {
+        return leave(&err);
+    }
+    if (orphan.is_named) {
+        return COR_SWEEP_NAMED;
+    }
+    if (!cor_blob_open_object(gateway->options.blobs, COR_BUCKET_PACS, key, &orphan.object, &err)) {
+        return err.code == COR_ERR_NOT_FOUND ? COR_SWEEP_NAMED : leave(&err);
+    }
+    if (orphan.object.modified_unix_ms >= gateway->started_unix_ms) {
+        return COR_SWEEP_NAMED; /* on its way: its row is about to be written */
+    }
+    return settle(&orphan);
+}
