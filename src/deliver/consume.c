@@ -65,6 +65,7 @@ struct Batch {
     CorConsumer *consumer;
     CorDeliverItem items[BATCH_MAX];
     size_t len;
+    int64_t leased_ms; /* when the leases began, or were extended */
 };
 
 /* Tell who waits in cor_deliver_priv_consumer_drain(). */
@@ -110,6 +111,24 @@ static bool back_off(CorConsumer *consumer)
     return !atomic_load(&consumer->is_stopping);
 }
 
+/* Long lists of outputs, or a slow disk, may need more than one lease.  A lease that could not be
+ * extended, or has ended, brings its message again, which changes nothing (invariant 4). */
+static void keep_leases(Batch *batch)
+{
+    if (cor_time_ms() - batch->leased_ms < LEASE_MS / 3) {
+        return;
+    }
+    batch->leased_ms = cor_time_ms();
+    for (size_t i = 0; i < batch->len; i++) {
+        CorError err = {0};
+
+        if (!cor_queue_extend(batch->consumer->options->results, batch->items[i].message, LEASE_MS,
+                              &err)) {
+            cor_log_debug("the lease of a result was not extended", COR_F("error", err.text));
+        }
+    }
+}
+
 /* ---- Step 1: read ---- */
 
 static bool look_up_run(CorSqlTxn *txn, void *arg, CorError *err)
@@ -140,6 +159,7 @@ static void read_all(Batch *batch)
     }
     for (size_t i = 0; i < batch->len; i++) {
         cor_deliver_priv_item_complete(options, &batch->items[i]);
+        keep_leases(batch);
     }
 }
 
@@ -423,11 +443,13 @@ static void deliver_batch(Batch *batch)
 {
     read_all(batch);
     bool has_rows = catalogue(batch);
+    keep_leases(batch);
     finish(batch);
     push(batch);
     if (has_rows) {
         sync_catalogue(batch);
     }
+    keep_leases(batch);
     settle(batch);
     log_done(batch);
 }
@@ -459,6 +481,7 @@ static void run(void *arg)
         CorError err = {0};
 
         batch->len = 0;
+        batch->leased_ms = cor_time_ms();
         if (!cor_queue_receive(consumer->options->results, &how, messages, &batch->len, &err)) {
             note_trouble(consumer, &err);
             (void) back_off(consumer);
