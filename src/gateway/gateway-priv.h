@@ -167,9 +167,10 @@ COR_MUSTCHECK bool cor_gateway_priv_check_letters(CorGateway *gateway, bool *ret
 
 /* A search through the jobs that are not final; begins all zero. */
 typedef struct CorGatewaySearch {
-    size_t state;  /* which of the states */
-    int64_t after; /* page */
-    bool waits;    /* some have to be looked at again, from the beginning */
+    size_t state;    /* which of the states */
+    int64_t after;   /* page */
+    bool waits;      /* some were sent: look again, from the beginning */
+    bool is_held_up; /* results are on their way: go on in a moment */
     bool is_over;
 } CorGatewaySearch;
 

@@ -312,34 +312,41 @@ static bool is_lost(CorGateway *gateway, const Job *job, bool *ret_is, CorError 
 }
 
 /* Its message was not there; by now it may have died or ended with a result. */
-static bool recover(CorGateway *gateway, Job *job, bool *ret_waits, CorError *err)
+static bool recover(CorGateway *gateway, Job *job, bool *ret_sent, CorError *err)
 {
-    if (!cor_gateway_priv_check_letters(gateway, ret_waits, err) ||
-        (!*ret_waits && !is_result_on_its_way(gateway, ret_waits, err))) {
-        return false;
-    }
-    if (*ret_waits) {
-        return true;
-    }
     bool ok = read_job(gateway, job, err);
+
     if (ok && !job->is_final) {
         ok = send_again(gateway, job, err);
-        *ret_waits = true;
+        *ret_sent = true;
     }
     free(COR_TAKE(job->request));
     return ok;
 }
 
-static bool recover_page(CorGateway *gateway, Page *page, bool *ret_waits, CorError *err)
+/* All that are lost at once: what is sent again soon has results on their way. */
+static bool recover_page(CorGateway *gateway, Page *page, CorGatewaySearch *search, CorError *err)
 {
+    bool is_any = false;
+
+    search->is_held_up = false;
     for (size_t i = 0; i < page->len; i++) {
-        bool lost = false;
-        bool waits = false;
-        if (!is_lost(gateway, &page->jobs[i], &lost, err) ||
-            (lost && !recover(gateway, &page->jobs[i], &waits, err))) {
+        if (!is_lost(gateway, &page->jobs[i], &page->jobs[i].is_lost, err)) {
             return false;
         }
-        *ret_waits = *ret_waits || waits;
+        is_any = is_any || page->jobs[i].is_lost;
+    }
+    if (!is_any) {
+        return true;
+    }
+    if (!cor_gateway_priv_check_letters(gateway, &search->is_held_up, err) ||
+        (!search->is_held_up && !is_result_on_its_way(gateway, &search->is_held_up, err))) {
+        return false;
+    }
+    for (size_t i = 0; !search->is_held_up && i < page->len; i++) {
+        if (page->jobs[i].is_lost && !recover(gateway, &page->jobs[i], &search->waits, err)) {
+            return false;
+        }
     }
     return true;
 }
@@ -356,8 +363,10 @@ bool cor_gateway_priv_find_lost(CorGateway *gateway, CorGatewaySearch *search, C
     page->filter = (CorJobFilter){
         .state = cor_job_state_name(states[search->state]), .after = search->after, .limit = PAGE};
     bool ok = cor_sql_read(gateway->options.ledger, read_page, page, err) &&
-              recover_page(gateway, page, &search->waits, err);
-    if (ok && page->len == PAGE) {
+              recover_page(gateway, page, search, err);
+    if (ok && search->is_held_up) {
+        /* the same page again */
+    } else if (ok && page->len == PAGE) {
         search->after = page->filter.after;
     } else if (ok) {
         search->after = 0;

@@ -25,6 +25,7 @@ enum {
     PAUSE_FIRST_MS = 1000,
     PAUSE_MAX_MS = 30000,
     CANCEL_MS = 100,   /* between claiming a message and holding it a worker needs less */
+    HELD_UP_MS = 200,  /* until results that were on their way are there */
     LETTERS_MS = 2000, /* between two looks at the number of dead letters, which costs nothing */
     LOST_MS = 10000,   /* between two searches for lost messages, until none is found */
 };
@@ -333,6 +334,8 @@ static bool search_page(CorRelay *relay, int64_t now_ms, CorError *err)
         relay->looks_for_lost = !ok || relay->search.waits;
         relay->lost_ms = now_ms + LOST_MS;
         relay->search = (CorGatewaySearch){0};
+    } else if (relay->search.is_held_up) {
+        relay->lost_ms = now_ms + HELD_UP_MS;
     }
     return ok;
 }
@@ -364,6 +367,7 @@ static bool wait_for_rows(CorRelay *relay, int64_t pause_ms)
     int64_t most_ms = pause_ms > 0            ? pause_ms
                       : is_searching(relay)   ? 0
                       : relay->is_cancel_left ? CANCEL_MS
+                      : relay->looks_for_lost ? HELD_UP_MS
                                               : LETTERS_MS;
     int64_t deadline_ms = cor_time_ms() + most_ms;
 
