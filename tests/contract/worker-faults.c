@@ -195,11 +195,10 @@ static void send_job(Fixture *fixture, const char *job_id)
     json_decref(request);
 }
 
-/* The result of the job; fails the test if there is none, or a second one. */
-static json_t *take_result(Fixture *fixture)
+/* The next result; fails the test if there is none. */
+static json_t *next_result(Fixture *fixture)
 {
     CorQueueReceive how = {.lease_ms = 30000, .wait_ms = PATIENCE_MS, .max = 1};
-    CorQueueStats stats = {0};
     CorMessage *message = NULL;
     json_t *result = NULL;
     size_t len = 0;
@@ -209,6 +208,15 @@ static json_t *take_result(Fixture *fixture)
     MUST(cor_json_parse(cor_message_body(message), cor_message_size(message), &result, &err));
     MUST(cor_queue_ack(fixture->results, &message, 1, &err));
     cor_message_free(message);
+    return result;
+}
+
+/* The result of the job; fails the test if there is none, or a second one. */
+static json_t *take_result(Fixture *fixture)
+{
+    CorQueueStats stats = {0};
+    json_t *result = next_result(fixture);
+
     MUST(cor_queue_stats(fixture->results, &stats, &err));
     assert_int_equal(stats.visible + stats.in_flight + stats.delayed, 0);
     return result;
@@ -335,6 +343,10 @@ static void a_message_that_is_no_request_is_buried_and_the_next_one_done(void **
     start_worker(fixture);
     wait_ended(fixture, 1);
     stop_worker(fixture);
+    json_t *refusal = next_result(fixture);
+    assert_string_equal(cor_json_string(refusal, "job_id", ""), "no-job");
+    assert_string_equal(cor_json_string(refusal, "status", ""), "failed");
+    json_decref(refusal);
     json_decref(take_result(fixture));
     MUST(cor_queue_stats(fixture->requests, &stats, &err));
     assert_int_equal(stats.dead, 1);
