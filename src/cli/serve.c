@@ -201,6 +201,7 @@ static bool start_delivery(Server *server, CorError *err)
                                  .connections_per_client =
                                      (size_t) config->ws_connections_per_client,
                                  .buffer_bytes = (size_t) config->ws_buffer_bytes,
+                                 .event_max_bytes = (size_t) config->event_body_max_bytes,
                                  .retention_ms = config->retention_days * 24 * 60 * 60 * 1000};
 
     if (!cor_ws_server_start(&sockets, &server->ws, err)) {

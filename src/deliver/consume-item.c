@@ -38,7 +38,7 @@ static bool make_texts(CorDeliverItem *item, CorError *err)
     size_t index = 0;
     json_t *output = NULL;
 
-    if (!cor_event_from_result(item->result, &event, err)) {
+    if (!cor_event_from_result(item->result, item->event_max_bytes, &event, err)) {
         return false;
     }
     kept = json_copy(event);
@@ -70,7 +70,7 @@ static bool make_texts(CorDeliverItem *item, CorError *err)
 /* An event that is too long goes without its measurements; they are kept with the job. */
 static bool shorten(CorDeliverItem *item, CorError *err)
 {
-    if (strlen(item->event_text) <= COR_EVENT_BODY_MAX) {
+    if (strlen(item->event_text) <= item->event_max_bytes) {
         return true;
     }
     (void) json_object_del(item->event, "measurements");
@@ -81,7 +81,7 @@ static bool shorten(CorDeliverItem *item, CorError *err)
     if (!item->event_text) {
         return cor_fail(err, COR_ERR_UNAVAILABLE, "out of memory for an event");
     }
-    if (strlen(item->event_text) > COR_EVENT_BODY_MAX) {
+    if (strlen(item->event_text) > item->event_max_bytes) {
         return cor_fail(err, COR_ERR_LIMIT, "the event of the job is too long");
     }
     return true;

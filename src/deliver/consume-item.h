@@ -24,10 +24,11 @@ typedef enum CorItemFate {
 typedef struct CorDeliverItem {
     CorMessage *message;
     CorItemFate fate;
-    CorError trouble; /* why it is postponed */
-    CorError burial;  /* why the message cannot be used, if it cannot */
-    json_t *result;   /* the message; its outputs complete */
-    json_t *event;    /* the body of the event */
+    CorError trouble;       /* why it is postponed */
+    CorError burial;        /* why the message cannot be used, if it cannot */
+    json_t *result;         /* the message; its outputs complete */
+    json_t *event;          /* the body of the event */
+    size_t event_max_bytes; /* set before cor_deliver_priv_item_parse() */
     char *event_text;
     char *result_text;      /* what is kept with the job */
     json_t *outputs_object; /* member "outputs_key", if the list was an object of its own */

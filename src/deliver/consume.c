@@ -33,6 +33,7 @@
 #include "catalog/catalog.h"
 #include "deliver/consume-item.h"
 #include "deliver/deliver-priv.h"
+#include "job/result.h"
 #include "ledger/ledger.h"
 #include "program/failpoint.h"
 #include "program/log.h"
@@ -149,6 +150,8 @@ static void read_all(Batch *batch)
     CorError err = {0};
 
     for (size_t i = 0; i < batch->len; i++) {
+        batch->items[i].event_max_bytes =
+            options->event_max_bytes ? options->event_max_bytes : COR_EVENT_BODY_MAX;
         cor_deliver_priv_item_parse(&batch->items[i]);
     }
     if (!cor_sql_read(options->ledger, look_up_run, batch, &err)) {

@@ -53,6 +53,7 @@ typedef struct CorDeliverOptions {
     int64_t url_expires_s;         /* of the URLs in frames; 86400 */
     size_t connections_per_client; /* 32 */
     size_t buffer_bytes;           /* of a connection, 1 MiB: beyond it is a slow reader */
+    size_t event_max_bytes;        /* of an event in the log; 0: the largest, 256 KiB */
     int64_t retention_ms;          /* how long events and final jobs are kept; 0: for ever */
 } CorDeliverOptions;
 

@@ -69,13 +69,13 @@ static void add_first_overlay(json_t *event, const json_t *outputs)
 }
 
 /* Leave the list out when it does not fit; GET /jobs/{id}/outputs has it. */
-static void bound_outputs(json_t *event, json_t *shown)
+static void bound_outputs(json_t *event, json_t *shown, size_t max_bytes)
 {
     char *text = cor_json_text(shown);
     size_t size = text ? strlen(text) : SIZE_MAX;
 
     free(text);
-    if (size <= COR_EVENT_BODY_MAX / 2) {
+    if (size <= max_bytes / 2) {
         (void) json_object_set(event, "outputs", shown);
         return;
     }
@@ -85,7 +85,8 @@ static void bound_outputs(json_t *event, json_t *shown)
         json_sprintf("/jobs/%s/outputs", cor_json_string(event, "job_id", "")));
 }
 
-bool cor_event_from_result(const json_t *result, json_t **ret_event, CorError *err)
+bool cor_event_from_result(const json_t *result, size_t max_bytes, json_t **ret_event,
+                           CorError *err)
 {
     static const char *const members[] = {"job_id", "algo_id",      "client_id", "status",
                                           "found",  "measurements", "timing_ms", "error"};
@@ -110,7 +111,7 @@ bool cor_event_from_result(const json_t *result, json_t **ret_event, CorError *e
     }
     if (!json_object_get(event, "error")) {
         add_first_overlay(event, outputs);
-        bound_outputs(event, shown);
+        bound_outputs(event, shown, max_bytes);
     }
     *ret_event = COR_TAKE(event);
     return true;

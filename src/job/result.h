@@ -33,10 +33,11 @@ json_t *cor_result_error(const char *code, const char *message, const char *stag
 
 /**
  * Make the event body of a result message whose outputs are complete (not behind outputs_key).
- * Outputs that would make it longer than COR_EVENT_BODY_MAX are left out and "outputs_url" says
+ * Outputs that would make it longer than max_bytes are left out and "outputs_url" says
  * where they are.
  */
-COR_MUSTCHECK bool cor_event_from_result(const json_t *result, json_t **ret_event, CorError *err);
+COR_MUSTCHECK bool cor_event_from_result(const json_t *result, size_t max_bytes, json_t **ret_event,
+                                         CorError *err);
 
 /** The event body of a job that was cancelled. */
 COR_MUSTCHECK bool cor_event_cancelled(const char *job_id, const char *algo_id,

@@ -54,7 +54,7 @@ const CorConfigKey cor_config_priv_keys[] = {
     {NULL, "frame_max", COR_CONFIG_SIZE, AT(frame_max_bytes), "512 MiB", "Largest frame, decoded",
      MIB, 64 * GIB},
     {NULL, "event_body_max", COR_CONFIG_SIZE, AT(event_body_max_bytes), "256 KiB",
-     "Largest event in a client's log; longer ones name an object", KIB, 64 * MIB},
+     "Largest event in a client's log; longer ones say where the rest is", 4 * KIB, 256 * KIB},
     {NULL, "connections_max", COR_CONFIG_INTEGER, AT(connections_max), "12000",
      "Connections at a time, WebSockets included", 1, 1000000},
     {NULL, "http_threads", COR_CONFIG_INTEGER, AT(http_threads), "16",

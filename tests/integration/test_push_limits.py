@@ -12,6 +12,7 @@ import time
 import pytest
 
 import live
+import slices
 from live import Bare, in_thread, listen, make_events, metric, numbers, post_jobs
 from server import Server, next_frame, until
 
@@ -156,3 +157,14 @@ def test_what_is_older_than_the_retention_time_is_forgotten_and_told_as_a_gap(ag
     whole = live.page(aged, "aged", since=0)
     assert [event["seq"] for event in whole["events"]] == [3, 4]
     assert (whole["oldest"], whole["last"]) == (3, 4)
+
+
+def test_an_event_over_event_body_max_says_where_its_outputs_are(tmp_path):
+    with Server(tmp_path / "data", event_body_max="4 KiB") as server:
+        for number in range(24):
+            assert server.put_file(f"st/se/{number}.dcm", slices.ct(f"n{number}", number=number, size=32)).status_code == 201
+        assert server.submit("processing_1", "c", "st", "se", scope="series", job_id="long").status_code == 202
+        server.wait_job("long")
+        (event,) = server.events("c")["events"]
+        assert event["status"] == "succeeded" and event["outputs"] == [] and event["dicom"]["key"]
+        assert len(server.get(event["outputs_url"]).json()["outputs"]) == 24

@@ -176,7 +176,7 @@ static void an_event_shows_what_a_client_may_see(void **state)
     CorError err = {0};
     (void) state;
 
-    assert_true(cor_event_from_result(result, &event, &err));
+    assert_true(cor_event_from_result(result, COR_EVENT_BODY_MAX, &event, &err));
     json_t *output = json_array_get(json_object_get(event, "outputs"), 1);
     json_t *dicom = json_object_get(event, "dicom");
 
@@ -201,7 +201,7 @@ static void an_event_of_a_failure_has_no_outputs(void **state)
     (void) json_object_set_new(result, "status", json_string("failed"));
     (void) json_object_set_new(result, "error",
                                cor_result_error("timeout", "too long", "compute", 2));
-    assert_true(cor_event_from_result(result, &event, &err));
+    assert_true(cor_event_from_result(result, COR_EVENT_BODY_MAX, &event, &err));
 
     assert_null(json_object_get(event, "dicom"));
     assert_null(json_object_get(event, "outputs"));
@@ -217,7 +217,7 @@ static void outputs_that_would_be_too_long_are_told_by_url(void **state)
     CorError err = {0};
     (void) state;
 
-    assert_true(cor_event_from_result(result, &event, &err));
+    assert_true(cor_event_from_result(result, COR_EVENT_BODY_MAX, &event, &err));
     char *text = cor_json_text(event);
 
     assert_true(strlen(text) <= COR_EVENT_BODY_MAX);
