@@ -79,6 +79,11 @@ typedef struct CorCatalogInstance {
     bool has_slice_position;
     bool has_pixels;
     bool is_derived;
+    /* Where frame n (from 1) lies in the object: at pixel_offset + (n - 1) * frame_bytes, plain
+     * little-endian pixels that begin at a byte.  frame_bytes is 0 if it is not as simple as that:
+     * then see cor_catalog_fragments(). */
+    uint64_t pixel_offset;
+    uint64_t frame_bytes;
     char key[]; /* NUL-terminated */
 } CorCatalogInstance;
 
@@ -196,6 +201,65 @@ COR_MUSTCHECK bool cor_catalog_has_key(CorSqlTxn *txn, const char *bucket, const
  */
 COR_MUSTCHECK bool cor_catalog_attributes(CorSqlTxn *txn, const char *sop_instance_uid,
                                           char **ret_json, size_t *ret_size, CorError *err);
+
+/* --- By UID, as DICOMweb names things. --- */
+
+/* A study, a series or an instance: what is NULL counts as any. */
+typedef struct CorCatalogUids {
+    const char *study_instance_uid;
+    const char *series_instance_uid;
+    const char *sop_instance_uid;
+} CorCatalogUids;
+
+/**
+ * List the instances below a study or series, or the one named, derived ones included, in the order
+ * of arrival.  Reads.
+ *
+ * @param max  LIMIT if there are more; 1 to COR_CATALOG_RESOLVE_MAX
+ * @param err  NOT_FOUND if there is none: an instance that is not in that series, for example
+ */
+COR_MUSTCHECK bool cor_catalog_select(CorSqlTxn *txn, const CorCatalogUids *uids, size_t max,
+                                      CorCatalogInstances **ret_instances, CorError *err);
+
+/**
+ * Visit the headers (cor_catalog_attributes()) of the instances below, in the order of
+ * cor_catalog_select().  Reads.
+ *
+ * @param visit  gets text that lives for the call; false ends the walk with its error
+ * @param err    NOT_FOUND if there is none
+ */
+COR_MUSTCHECK bool cor_catalog_headers(CorSqlTxn *txn, const CorCatalogUids *uids,
+                                       bool (*visit)(void *context, const CorCatalogUids *instance,
+                                                     const char *json, size_t size, CorError *err),
+                                       void *context, CorError *err);
+
+/* How much there is below, and a number that grows with each change of it. */
+typedef struct CorCatalogState {
+    int64_t instances;
+    int64_t change_seq;
+} CorCatalogState;
+
+/** Tell the state of a study, series or instance in constant time.  Reads.  NOT_FOUND. */
+COR_MUSTCHECK bool cor_catalog_state(CorSqlTxn *txn, const CorCatalogUids *uids,
+                                     CorCatalogState *ret_state, CorError *err);
+
+/* A piece of an object. */
+typedef struct CorCatalogRun {
+    uint64_t offset;
+    uint64_t size;
+} CorCatalogRun;
+
+/**
+ * Tell where the fragments of one compressed frame lie (PS3.5 section A.4).  Reads.
+ *
+ * @param frame     counts from 1
+ * @param ret_runs  receives malloc()ed pieces in their order, or NULL if the catalogue does not
+ *                  know: then a host has to be asked
+ * @param err       NOT_FOUND if there is no such instance or frame
+ */
+COR_MUSTCHECK bool cor_catalog_fragments(CorSqlTxn *txn, const char *sop_instance_uid,
+                                         uint32_t frame, CorCatalogRun **ret_runs, size_t *ret_len,
+                                         CorError *err);
 
 /**
  * Take an instance out, with its Series and Study if they become empty.  Writes.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `corsia serve`: the wiring.  What is opened is listed once, in order; closing goes backwards.
  *
- *   data directory -> ledger -> objects -> catalogue -> queues -> host pools -> gateway -> sockets
- *     -> deliver -> relay -> HTTP -> worker -> (wait for a signal) -> drain
+ *   data directory -> host pools -> ledger -> objects -> catalogue -> archive -> queues -> gateway
+ *     -> DICOMweb -> sockets -> deliver -> relay -> HTTP -> worker -> (wait for a signal) -> drain
  *
  * Draining: refuse new work, let the worker finish or give back what it holds while results are
  * still delivered, end the HTTP server, then everything else.
@@ -18,12 +18,14 @@
 #include <unistd.h>
 
 #include "algo/algo.h"
+#include "archive/archive.h"
 #include "base/array.h"
 #include "base/time.h"
 #include "blob/blob.h"
 #include "catalog/catalog.h"
 #include "cli/check-rebuild.h"
 #include "deliver/deliver.h"
+#include "dicomweb/dicomweb.h"
 #include "gateway/gateway.h"
 #include "host/host-pool.h"
 #include "http/http-server.h"
@@ -55,7 +57,9 @@ typedef struct Server {
     CorHostPool *job_hosts;
     CorHostPool *viewer_hosts;
     CorHttpTickets *tickets;
+    CorArchive *archive;
     CorGateway *gateway;
+    CorDicomweb *dicomweb;
     CorWsServer *ws;
     CorDeliver *deliver;
     CorHttpRoute *routes;
@@ -124,6 +128,14 @@ static bool open_catalog(Server *server, CorError *err)
     return cor_catalog_open(cor_string_text(path), NULL, &server->catalog, err);
 }
 
+static bool open_archive(Server *server, CorError *err)
+{
+    const CorArchiveOptions options = {
+        .catalog = server->catalog, .blobs = server->blobs, .hosts = server->viewer_hosts};
+
+    return cor_archive_new(&options, &server->archive, err);
+}
+
 static bool open_queues(Server *server, CorError *err)
 {
     size_t len = 0;
@@ -174,6 +186,7 @@ static bool open_gateway(Server *server, CorError *err)
                                  .ledger = server->ledger,
                                  .catalog = server->catalog,
                                  .blobs = server->blobs,
+                                 .archive = server->archive,
                                  .job_hosts = server->job_hosts,
                                  .viewer_hosts = server->viewer_hosts,
                                  .requests = server->requests,
@@ -185,6 +198,20 @@ static bool open_gateway(Server *server, CorError *err)
     }
     options.tickets = server->tickets;
     return cor_gateway_open(&options, &server->gateway, err);
+}
+
+static bool open_dicomweb(Server *server, CorError *err)
+{
+    const CorDicomwebOptions options = {.config = server->config,
+                                        .catalog = server->catalog,
+                                        .blobs = server->blobs,
+                                        .archive = server->archive,
+                                        .hosts = server->viewer_hosts,
+                                        .public_url = cor_gateway_public_url,
+                                        .is_writable = cor_gateway_is_writable,
+                                        .context = server->gateway};
+
+    return cor_dicomweb_open(&options, &server->dicomweb, err);
 }
 
 static bool start_delivery(Server *server, CorError *err)
@@ -211,11 +238,13 @@ static bool start_delivery(Server *server, CorError *err)
     return cor_deliver_start(&deliver, &server->deliver, err);
 }
 
-/* The gateway's routes and delivery's three doors, each with its own context. */
+/* The routes of the gateway, of delivery's three doors and of DICOMweb, each with its context. */
 static bool make_routes(Server *server, size_t *ret_len, CorError *err)
 {
-    size_t len = 0;
-    const CorHttpRoute *gateway = cor_gateway_routes(&len);
+    size_t gateway_len = 0;
+    size_t dicomweb_len = 0;
+    const CorHttpRoute *gateway = cor_gateway_routes(&gateway_len);
+    const CorHttpRoute *dicomweb = cor_dicomweb_routes(&dicomweb_len);
     const CorHttpRoute doors[DELIVER_ROUTES] = {
         {.method = "GET",
          .pattern = "/ws",
@@ -234,13 +263,19 @@ static bool make_routes(Server *server, size_t *ret_len, CorError *err)
          .context = server->deliver},
     };
 
-    server->routes = cor_new_array(CorHttpRoute, len + DELIVER_ROUTES);
+    size_t len = gateway_len + dicomweb_len + DELIVER_ROUTES;
+    server->routes = cor_new_array(CorHttpRoute, len);
     if (!server->routes) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for routes");
     }
-    memcpy(server->routes, gateway, len * sizeof(CorHttpRoute));
-    memcpy(server->routes + len, doors, sizeof(doors));
-    *ret_len = len + DELIVER_ROUTES;
+    memcpy(server->routes, gateway, gateway_len * sizeof(CorHttpRoute));
+    memcpy(server->routes + gateway_len, doors, sizeof(doors));
+    for (size_t i = 0; i < dicomweb_len; i++) {
+        CorHttpRoute *route = &server->routes[gateway_len + DELIVER_ROUTES + i];
+        *route = dicomweb[i];
+        route->context = server->dicomweb;
+    }
+    *ret_len = len;
     return true;
 }
 
@@ -365,7 +400,8 @@ static bool start(Server *server, CorError *err)
            cor_config_read_token(server->config->token_file, &server->token, err) &&
            start_hosts(server, err) && open_ledger(server, err) &&
            cor_blob_open(server->config->blob, &server->blobs, err) && open_catalog(server, err) &&
-           open_queues(server, err) && open_gateway(server, err) && start_delivery(server, err) &&
+           open_archive(server, err) && open_queues(server, err) && open_gateway(server, err) &&
+           open_dicomweb(server, err) && start_delivery(server, err) &&
            start_gateway(server, err) && start_http(server, err) && start_worker(server, err);
 }
 
@@ -390,7 +426,9 @@ static void stop(Server *server)
     }
     cor_deliver_stop(server->deliver);
     cor_ws_server_stop(server->ws);
+    cor_dicomweb_close(server->dicomweb);
     cor_gateway_close(server->gateway);
+    cor_archive_free(server->archive);
     cor_http_tickets_free(server->tickets);
     cor_host_pool_free(server->viewer_hosts);
     cor_host_pool_free(server->job_hosts);

@@ -14,7 +14,6 @@
 #include "program/thread.h"
 
 #define INPUTS_MAX ((size_t) COR_HOST_INPUT_MAX) /* slices of one job */
-#define STRIPES 64                               /* locks over keys and UIDs */
 
 /* An algorithm with what a request to it needs. */
 typedef struct CorGatewayAlgo {
@@ -48,7 +47,6 @@ struct CorGateway {
     CorDeliver *deliver;
     CorWsServer *ws;
     CorGatewayHooks hooks;
-    pthread_mutex_t stripes[STRIPES]; /* see cor_gateway_priv_lock() */
     int64_t started_ms;
     int64_t started_unix_ms;
     atomic_bool is_draining;
@@ -56,14 +54,6 @@ struct CorGateway {
     atomic_bool store_is_fine;
     atomic_ullong finished_per_second[64]; /* second << 24 | count: a ring of the last minute */
 };
-
-/* --- status.c --- */
-
-/** Answer with the problem of an error.  pointer may be NULL.  5xx are logged, not shown. */
-void cor_gateway_priv_fail(CorHttpResponse *res, const char *pointer, const CorError *err);
-
-/** The HTTP status of an error code. */
-int cor_gateway_priv_status(CorErrorCode code);
 
 /* --- store-state.c --- */
 
@@ -229,10 +219,6 @@ void cor_gateway_priv_sweep_refuse(size_t len);
 CorQueue *cor_gateway_priv_queue(const CorGateway *gateway, const char *name);
 
 /* --- store.c --- */
-
-/** Lock the stripes of two texts (a key, a UID) against others that store the same. */
-void cor_gateway_priv_lock(CorGateway *gateway, const char *one, const char *other);
-void cor_gateway_priv_unlock(CorGateway *gateway, const char *one, const char *other);
 
 extern const CorHttpUpload cor_gateway_priv_upload;
 

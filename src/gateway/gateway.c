@@ -103,6 +103,16 @@ bool cor_gateway_set_public_url(CorGateway *gateway, const char *public_url, Cor
     return true;
 }
 
+const char *cor_gateway_public_url(void *gateway)
+{
+    return atomic_load(&((CorGateway *) gateway)->public_url);
+}
+
+bool cor_gateway_is_writable(void *gateway, CorError *err)
+{
+    return cor_gateway_priv_writable(gateway, err);
+}
+
 bool cor_gateway_open(const CorGatewayOptions *options, CorGateway **ret_gateway, CorError *err)
 {
     COR_CLEANUP(cor_gateway_closep) CorGateway *gateway = cor_new(CorGateway);
@@ -114,9 +124,6 @@ bool cor_gateway_open(const CorGatewayOptions *options, CorGateway **ret_gateway
     gateway->started_ms = cor_time_ms();
     gateway->started_unix_ms = cor_time_unix_ms();
     memcpy(gateway->key, options->key, sizeof(gateway->key));
-    for (size_t i = 0; i < STRIPES; i++) {
-        (void) pthread_mutex_init(&gateway->stripes[i], NULL);
-    }
     if (!cor_gateway_set_public_url(gateway, options->public_url, err) ||
         !load_schemas(gateway, err) || !cor_gateway_priv_load_algos(gateway, err) ||
         !cor_gateway_priv_count_unsent(gateway, err) ||
@@ -162,9 +169,6 @@ void cor_gateway_close(CorGateway *gateway)
     cor_gateway_priv_free_algos(gateway);
     cor_json_schema_free(gateway->process_schema);
     cor_json_schema_free(gateway->redrive_schema);
-    for (size_t i = 0; i < STRIPES; i++) {
-        (void) pthread_mutex_destroy(&gateway->stripes[i]);
-    }
     free(gateway->first_public_url);
     free(atomic_load(&gateway->public_url));
     free(gateway);

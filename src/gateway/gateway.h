@@ -8,11 +8,12 @@
  *            caller's and outlives it.
  * Threads    Thread-safe.
  * Blocking   Handlers commit and read; cor_gateway_close() waits for the relay and the sweeper.
- * Errors     As the rooms below; one table (status.c) turns them into HTTP statuses.
+ * Errors     As the rooms below; http/http-error.c turns them into HTTP statuses.
  * Units      Durations are milliseconds.
  */
 #pragma once
 
+#include "archive/archive.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/string.h"
@@ -39,6 +40,7 @@ typedef struct CorGatewayOptions {
     CorSql *ledger;
     CorSql *catalog;
     CorBlobStore *blobs;
+    CorArchive *archive;
     CorHostPool *job_hosts;
     CorHostPool *viewer_hosts;
     CorQueue *const *requests; /* one per algorithm, in the order of cor_algo_all(); copied */
@@ -64,6 +66,12 @@ COR_DEFINE_CLEANUP(CorGateway, cor_gateway_close)
  */
 COR_MUSTCHECK bool cor_gateway_set_public_url(CorGateway *gateway, const char *public_url,
                                               CorError *err);
+
+/** The public URL as it is now; context is the gateway.  Borrowed. */
+const char *cor_gateway_public_url(void *gateway);
+
+/** False with UNAVAILABLE while nothing new may be stored; context is the gateway. */
+bool cor_gateway_is_writable(void *gateway, CorError *err);
 
 /** Sign URLs for delivery; context is the gateway. */
 bool cor_gateway_sign(void *gateway, const char *bucket, const char *key, int64_t expires_in_s,

@@ -218,7 +218,7 @@ static bool view_job(JobView *view, CorHttpResponse *res)
         if (err.code == COR_ERR_NOT_FOUND) {
             cor_http_problem(res, 404, NULL, "there is no such job");
         } else {
-            cor_gateway_priv_fail(res, NULL, &err);
+            cor_http_fail(res, NULL, &err);
         }
         return false;
     }
@@ -308,7 +308,7 @@ void cor_gateway_priv_cancel_job(CorHttpRequest *req, CorHttpResponse *res, void
         return;
     }
     if (!cor_job_state_is_final(before.state) && !cancel(&before, &is_first, &err)) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
     } else if (view_job(&after, res)) {
         if (is_first) {
             cor_gateway_priv_relay_wake(gateway->relay);
@@ -430,7 +430,7 @@ void cor_gateway_priv_list_jobs(CorHttpRequest *req, CorHttpResponse *res, void 
 
     if (!read_filter(req, &list, &err)) {
         json_decref(list.jobs);
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return;
     }
     bool is_search = list.filter.text != NULL;
@@ -448,7 +448,7 @@ void cor_gateway_priv_list_jobs(CorHttpRequest *req, CorHttpResponse *res, void 
     }
     if (!ok) {
         json_decref(list.jobs);
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return;
     }
     if (list.wanted == 1000 && json_array_size(list.jobs) == 1000) {

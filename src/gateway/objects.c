@@ -39,7 +39,7 @@ void cor_gateway_priv_get_object(CorHttpRequest *req, CorHttpResponse *res, void
         if (err.code == COR_ERR_NOT_FOUND) {
             cor_http_problem(res, 404, NULL, "there is no such object");
         } else {
-            cor_gateway_priv_fail(res, NULL, &err);
+            cor_http_fail(res, NULL, &err);
         }
         return;
     }

@@ -52,12 +52,12 @@ void cor_gateway_priv_list_studies(CorHttpRequest *req, CorHttpResponse *res, vo
     int64_t limit = 0;
 
     if (!cor_http_req_query_integer(req, "limit", range, 20, &limit, &err)) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return;
     }
     page.max = (size_t) limit;
     if (!cor_sql_read(gateway->options.catalog, read_studies, &page, &err)) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return;
     }
     json_t *ids = json_array();
@@ -131,17 +131,17 @@ static void list_images(CorGateway *gateway, const char *study, CorHttpRequest *
     int64_t limit = 0;
 
     if (!cor_http_req_query_integer(req, "limit", range, range[1], &limit, &err)) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return;
     }
     page.options.max = (size_t) limit;
     if (!cor_sql_read(gateway->options.catalog, read_images, &page, &err)) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return;
     }
     COR_CLEANUP(cor_catalog_instances_freep) CorCatalogInstances *images = page.images;
     if (!append_images(gateway, images, list, &err)) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return;
     }
     if (images->has_more && images->len > 0) {
@@ -208,7 +208,7 @@ static void answer_image(CorGateway *gateway, const char *study, const char *res
         if (err.code == COR_ERR_NOT_FOUND) {
             cor_http_problem(res, 404, NULL, "there is no such image");
         } else {
-            cor_gateway_priv_fail(res, NULL, &err);
+            cor_http_fail(res, NULL, &err);
         }
         return;
     }

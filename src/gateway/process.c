@@ -149,7 +149,7 @@ static bool read_params(Draft *draft, CorHttpResponse *res)
     if (err.code == COR_ERR_INVALID) {
         cor_http_problem(res, 400, pointer, "params%s: %s", inside, err.text);
     } else {
-        cor_gateway_priv_fail(res, pointer, &err);
+        cor_http_fail(res, pointer, &err);
     }
     return false;
 }
@@ -217,7 +217,7 @@ static bool is_new_job(const Draft *draft, CorHttpResponse *res)
         if (err.code == COR_ERR_NOT_FOUND) {
             return true;
         }
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return false;
     }
     if (earlier.is_same) {
@@ -240,7 +240,7 @@ static bool take_place(Draft *draft, CorHttpResponse *res)
 
     if (!cor_gateway_priv_writable(draft->gateway, &err) ||
         !cor_queue_stats(draft->algo->queue, &stats, &err)) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return false;
     }
     int64_t waiting = stats.visible + stats.delayed + stats.in_flight +
@@ -335,7 +335,7 @@ static void answer_unresolved(const CorError *err, CorHttpResponse *res)
         cor_http_problem(res, 400, pointer_of(err), "%s", err->text);
         break;
     default:
-        cor_gateway_priv_fail(res, pointer_of(err), err);
+        cor_http_fail(res, pointer_of(err), err);
     }
 }
 
@@ -430,7 +430,7 @@ static bool find_inputs(Draft *draft, CorHttpResponse *res)
     bool ok = pin(draft, &resolution, &err);
     resolution_done(&resolution);
     if (!ok) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
     }
     return ok;
 }
@@ -538,7 +538,7 @@ static void commit(Draft *draft, CorHttpResponse *res)
 
     choose_group(draft);
     if (!write_message(draft, &err) || !accept_draft(draft, &outcome, message_id, &err)) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
     } else if (outcome == COR_ACCEPTED_OTHER) {
         (void) is_new_job(draft, res); /* answers 409 with the job that was quicker */
     } else {
@@ -562,7 +562,7 @@ void cor_gateway_priv_process(CorHttpRequest *req, CorHttpResponse *res, void *c
     if (read_body(&draft, req, res) && check_scope(&draft, res) && check_outputs(&draft, res) &&
         read_params(&draft, res)) {
         if (!identify(&draft, &err)) {
-            cor_gateway_priv_fail(res, NULL, &err);
+            cor_http_fail(res, NULL, &err);
         } else if (is_new_job(&draft, res) && take_place(&draft, res) && find_inputs(&draft, res)) {
             commit(&draft, res);
         }

@@ -16,7 +16,7 @@ void cor_gateway_priv_provision(CorHttpRequest *req, CorHttpResponse *res, void 
     }
     if (!cor_id_is_legal(given)) {
         if (!cor_uuid4(made, &err)) {
-            cor_gateway_priv_fail(res, NULL, &err);
+            cor_http_fail(res, NULL, &err);
             return;
         }
         given = made;

@@ -113,7 +113,7 @@ void cor_gateway_priv_list_dead(CorHttpRequest *req, CorHttpResponse *res, void 
         }
     } while (ok && len > 0 && json_array_size(dead) < (size_t) limit);
     if (!ok) {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
         return;
     }
     json_t *page = json_pack("{s:O}", "dead", dead);

@@ -233,7 +233,7 @@ static void answer(Redrive *redrive, const json_t *body, CorHttpResponse *res)
         cor_http_res_json(
             res, 200, json_pack("{s:O, s:O}", "jobs", redrive->jobs, "skipped", redrive->skipped));
     } else {
-        cor_gateway_priv_fail(res, NULL, &err);
+        cor_http_fail(res, NULL, &err);
     }
     json_decref(redrive->jobs);
     json_decref(redrive->skipped);

@@ -4,7 +4,7 @@
  * An import that was killed between object and row leaves one; an old copy of catalog.db and a
  * rebuild that could not read everything leave many, and for these the client was told that the
  * image is stored.  Nothing tells the two apart, so each is read again and gets its row, by the
- * rules and under the locks of store.c.  What the rules refuse, and what cannot be read, moves to
+ * rules and under the locks of archive/.  What the rules refuse, and what cannot be read, moves to
  * bucket "quarantine"; what could not be looked at (a lost host, a store that is away) stays for
  * the next start.
  */
@@ -203,13 +203,13 @@ static CorSweepFate settle(Orphan *orphan)
         return leave(&why);
     }
     const char *uid = cor_json_string(orphan->record, "sop_instance_uid", "");
-    cor_gateway_priv_lock(gateway, orphan->key, uid);
+    cor_archive_lock(gateway->options.archive, orphan->key, uid);
     if (is_still_orphan(orphan, &err)) {
         fate = orphan->record ? file_away(orphan) : quarantine(orphan, why.text);
     } else if (err.code != COR_OK) {
         fate = leave(&err);
     }
-    cor_gateway_priv_unlock(gateway, orphan->key, uid);
+    cor_archive_unlock(gateway->options.archive, orphan->key, uid);
     return fate;
 }
 

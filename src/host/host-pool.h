@@ -122,14 +122,35 @@ typedef struct CorHostRun {
     int64_t timeout_ms;       /* of the algorithm */
 } CorHostRun;
 
+/* VOI LUT Function (PS3.3 section C.11.2.1.2.1) of a window that is given. */
+typedef enum CorHostWindow {
+    COR_HOST_WINDOW_LINEAR = 0,
+    COR_HOST_WINDOW_LINEAR_EXACT,
+    COR_HOST_WINDOW_SIGMOID,
+} CorHostWindow;
+
+/* The source of a viewport (PS3.18 section 8.3.5.1.3). */
+typedef struct CorHostRegion {
+    size_t left_px;
+    size_t top_px;
+    size_t width_px; /* 1 or more; what lies outside the frame is cut off */
+    size_t height_px;
+    bool is_mirrored; /* left and right changed, after cutting */
+    bool is_upside_down;
+} CorHostRegion;
+
 typedef struct CorHostRender {
     int fd;               /* the DICOM file; borrowed */
     unsigned frame;       /* counted from 1 */
     bool has_window;      /* false: the window that the object asks for */
     double window_center; /* modality values (CT: HU) */
     double window_width;  /* greater than 0 */
-    size_t width_px;      /* fit into width_px x height_px, never enlarged; 0: as it is */
+    CorHostWindow window_function;
+    bool has_region; /* show only this part; region counts in pixels of the frame */
+    CorHostRegion region;
+    size_t width_px; /* fit into width_px x height_px; 0: as it is */
     size_t height_px;
+    bool may_enlarge;   /* to fit; else only made smaller */
     const char *format; /* "png" or "jpeg" */
     int quality;        /* of a JPEG, 1 to 100; 0: 90 */
     int64_t timeout_ms;
@@ -252,6 +273,45 @@ COR_MUSTCHECK bool cor_host_index(CorHostPool *pool, int fd, int64_t timeout_ms,
  */
 COR_MUSTCHECK bool cor_host_decode(CorHostPool *pool, int fd, unsigned frame, int64_t timeout_ms,
                                    CorHostFile *ret_file, CorError *err);
+
+/**
+ * True if cor_host_transcode() can write this transfer syntax: explicit VR little endian, deflated,
+ * RLE, JPEG lossless, JPEG-LS lossless and JPEG 2000 lossless.
+ */
+bool cor_host_can_encode(const char *transfer_syntax_uid);
+
+/**
+ * Rewrite a DICOM file in another transfer syntax; UIDs and everything but the encoding stay.
+ *
+ * @param ret_file  a whole DICOM file
+ * @param err       UNSUPPORTED if the pixels cannot be decoded or the syntax cannot be written
+ */
+COR_MUSTCHECK bool cor_host_transcode(CorHostPool *pool, int fd, const char *transfer_syntax_uid,
+                                      int64_t timeout_ms, CorHostFile *ret_file, CorError *err);
+
+/**
+ * Get one frame's pixel data as bytes of a transfer syntax that cor_host_can_encode(): for explicit
+ * VR little endian the uncompressed frame as it would stand in Pixel Data (1-bit pixels packed from
+ * bit 0 on), else its compressed bit stream.
+ *
+ * @param frame                counted from 1
+ * @param transfer_syntax_uid  NULL: as it is in the file, whatever that is
+ * @param ret_file             info: {"transfer_syntax_uid"}
+ */
+COR_MUSTCHECK bool cor_host_frame(CorHostPool *pool, int fd, unsigned frame,
+                                  const char *transfer_syntax_uid, int64_t timeout_ms,
+                                  CorHostFile *ret_file, CorError *err);
+
+/**
+ * Get the value of the element that a BulkDataURI of cor_dicom_index_json() names, as little-endian
+ * bytes; of a sequence, its DICOM JSON.
+ *
+ * @param path      what follows "bulkdata/": "<tag>", "<tag>/<item>/<tag>"
+ * @param ret_file  info: {"vr"}
+ * @param err       NOT_FOUND; UNSUPPORTED for compressed Pixel Data (see cor_host_frame())
+ */
+COR_MUSTCHECK bool cor_host_bulk(CorHostPool *pool, int fd, const char *path, int64_t timeout_ms,
+                                 CorHostFile *ret_file, CorError *err);
 
 /** Make a PNG or JPEG of one frame; info has width, height and media_type. */
 COR_MUSTCHECK bool cor_host_render(CorHostPool *pool, const CorHostRender *render,

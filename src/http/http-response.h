@@ -91,6 +91,16 @@ void cor_http_problem(CorHttpResponse *res, int status, const char *pointer, con
 void cor_http_problem_extra(CorHttpResponse *res, int status, const char *pointer, json_t *extra,
                             const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/**
+ * Answer with the problem of an error: 4xx with its text, 5xx logged and not shown.
+ *
+ * @param pointer  as of cor_http_problem()
+ */
+void cor_http_fail(CorHttpResponse *res, const char *pointer, const CorError *err);
+
+/** The HTTP status of an error code. */
+int cor_http_error_status(CorErrorCode code);
+
 /** "Not Found" for 404: the reason phrase; "Error" for what nobody knows. */
 const char *cor_http_status_title(int status);
 

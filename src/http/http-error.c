@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one place that knows which HTTP status an error is. */
-#include "gateway/gateway-priv.h"
+#include "http/http-response.h"
 
 #include <assert.h>
 
@@ -26,14 +26,14 @@ static const int statuses[] = {
 };
 static_assert(COR_ARRAY_LEN(statuses) == COR_ERR_COUNT_, "a status for every code");
 
-int cor_gateway_priv_status(CorErrorCode code)
+int cor_http_error_status(CorErrorCode code)
 {
     return statuses[code];
 }
 
-void cor_gateway_priv_fail(CorHttpResponse *res, const char *pointer, const CorError *err)
+void cor_http_fail(CorHttpResponse *res, const char *pointer, const CorError *err)
 {
-    int status = cor_gateway_priv_status(err->code);
+    int status = cor_http_error_status(err->code);
 
     if (status < 500) {
         cor_http_problem(res, status, pointer, "%s", err->text);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a DICOM file becomes a stored image, and how a stored image goes: object and catalogue row
+ * together, whichever door it came through (PACS API, STOW-RS).
+ *
+ *     temporary file -> host reads the header -> rules of the catalogue -> object durable
+ *       -> catalogue committed
+ *
+ * The header is read in a host (invariant 6): a file that crashes it costs itself its place and
+ * nothing else.  Two of the same key or UID take turns (stripes of locks), so between the check and
+ * the commit nothing changes.  A crash after the object and before the catalogue leaves an object
+ * that no row names; the next start gives it its row.
+ *
+ * Durability  true means that object and row survive a crash (invariant 1).
+ * Ownership   cor_archive_new() gives an object to free; its options are borrowed for its life.
+ * Threads     CorArchive: Thread-safe.
+ * Blocking    Everything waits for hosts, disk and commit.  Not for the WebSocket thread.
+ * Errors      As each function says; those of blob and catalog.
+ * Units       Bytes.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "blob/blob.h"
+#include "catalog/catalog.h"
+#include "driver/sql.h"
+#include "host/host-pool.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct CorArchive CorArchive;
+
+typedef struct CorArchiveOptions {
+    CorSql *catalog;
+    CorBlobStore *blobs;
+    CorHostPool *hosts; /* that read headers */
+} CorArchiveOptions;
+
+/* What became of a file that was stored.  A plain value. */
+typedef struct CorArchiveStored {
+    bool is_duplicate; /* it was there already: bucket and key are those of the first */
+    char study_instance_uid[COR_UID_SIZE];
+    char series_instance_uid[COR_UID_SIZE];
+    char sop_instance_uid[COR_UID_SIZE];
+    char sop_class_uid[COR_UID_SIZE];
+    char bucket[COR_CATALOG_BUCKET_SIZE];
+    char key[COR_KEY_SIZE];
+} CorArchiveStored;
+
+/** Make an archive over a catalogue and a store; nothing runs. */
+COR_MUSTCHECK bool cor_archive_new(const CorArchiveOptions *options, CorArchive **ret_archive,
+                                   CorError *err);
+
+/** Free an archive that nobody uses any more.  NULL is ignored. */
+void cor_archive_free(CorArchive *archive);
+COR_DEFINE_CLEANUP(CorArchive, cor_archive_free)
+
+/**
+ * Read the header of what was uploaded.
+ *
+ * @param ret_record  receives the record of cor_dicom_index_json(); json_decref() it
+ * @param err         INVALID, CORRUPT, LIMIT, UNSUPPORTED: the file itself is at fault, as is one
+ *                    whose pixel data are cut off (half a copy must not take the place of the whole
+ *                    one).  HOST_LOST: it ended its reader
+ */
+COR_MUSTCHECK bool cor_archive_read(CorArchive *archive, CorBlobTemp *temp, json_t **ret_record,
+                                    CorError *err);
+
+/**
+ * Store what was uploaded in bucket "pacs", unless it is there already.
+ *
+ * @param record      what cor_archive_read() gave
+ * @param key         NULL: <study>/<series>/<instance>.dcm
+ * @param ret_stored  receives where it is
+ * @param err         CONFLICT: other bytes under the same SOP Instance UID or key, or a series of
+ *                    another study; UNAVAILABLE: nothing was stored, try again
+ */
+COR_MUSTCHECK bool cor_archive_store(CorArchive *archive, CorBlobTemp *temp, const json_t *record,
+                                     const char *key, CorArchiveStored *ret_stored, CorError *err);
+
+/** Lock the stripes of two texts (a key, a UID) against others that store or remove the same. */
+void cor_archive_lock(CorArchive *archive, const char *one, const char *other);
+void cor_archive_unlock(CorArchive *archive, const char *one, const char *other);
