@@ -4,7 +4,9 @@
  *   2. what counts as loopback is a well-formed host; an origin that is allowed by default is http;
  *   3. walking a list ends, and its elements lie inside it, in order, without blanks around them;
  *   4. a list has each of its own elements that carries no parameters;
- *   5. a token is right only if it is equal.
+ *   5. a token is right only if it is equal;
+ *   6. walking a list of media types ends, each one lies at or behind the one before, and what was
+ * read has a type with one '/' at least and texts that lie inside it.
  */
 #include "fuzz.h"
 
@@ -12,6 +14,7 @@
 #include <strings.h>
 
 #include "http/http-guard.h"
+#include "http/http-media-type.h"
 #include "http/http-range.h"
 
 static void check_range(const char *text)
@@ -65,6 +68,33 @@ static void check_list(const char *text)
     }
 }
 
+static void check_media_types(const char *text)
+{
+    CorHttpMediaType type;
+    const char *at = text;
+
+    for (;;) {
+        const char *begin = at;
+        CorError err = {0};
+        if (cor_http_media_type_parse(&at, &type, &err)) {
+            FUZZ_CHECK(strchr(type.type, '/') &&
+                       type.parameters_len <= COR_HTTP_MEDIA_PARAMETERS_MAX);
+            for (size_t i = 0; i < type.parameters_len; i++) {
+                const char *name = type.parameters[i].name;
+                FUZZ_CHECK(name > type.texts && name < type.texts + sizeof(type.texts));
+                FUZZ_CHECK(cor_http_media_type_parameter(&type, name) != NULL);
+            }
+        } else {
+            FUZZ_CHECK(err.code != COR_OK && err.text[0] != '\0');
+        }
+        FUZZ_CHECK(at >= begin && (*at == ',' || *at == '\0'));
+        if (*at == '\0') {
+            return;
+        }
+        at++;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[4097];
@@ -77,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_range(text);
     check_names(text);
     check_list(text);
+    check_media_types(text);
     const char *token = cor_http_bearer(text);
     FUZZ_CHECK(!token || cor_http_token_is_right(token, strlen(token), "secret") ==
                              (strcmp(token, "secret") == 0));
