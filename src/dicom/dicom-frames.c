@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a frame's bytes are.
- *
- * Encapsulated pixels are a list of fragments, the first of which is the Basic Offset Table,
- * perhaps empty.  Which fragments make a frame is said by, in this order: there is only one frame;
- * there are as many fragments as frames; the Extended Offset Table; the Basic Offset Table; and
- * else every fragment that begins like a JPEG, JPEG-LS or JPEG 2000 codestream begins a frame.
- */
+/* Uncompressed frames: where they begin in the pixel data and how their bytes become samples. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +7,6 @@
 
 #include "base/array.h"
 #include "dicom/dicom-pixels.h"
-
-#define TAG_EXTENDED_OFFSETS 0x7FE00001u
 
 const CorDicomElement *cor_dicom_priv_pixel_element(const CorDicom *dicom)
 {
@@ -32,169 +24,12 @@ const CorDicomElement *cor_dicom_priv_pixel_element(const CorDicom *dicom)
     return NULL;
 }
 
-/* --- fragments --- */
-
-/* Fragments of one frame: from begin to before end, indices into the table of elements. */
-typedef struct FragmentRange {
-    uint32_t begin;
-    uint32_t end;
-} FragmentRange;
-
-/* Find the fragments whose items begin between two offsets, counted from the first item behind the
- * Basic Offset Table. */
-static bool range_by_offset(const CorDicom *dicom, FragmentRange all, uint64_t begin, uint64_t end,
-                            FragmentRange *ret_range)
-{
-    uint64_t base = dicom->elements[all.begin].offset - 8;
-    FragmentRange range = {all.end, all.end};
-
-    for (uint32_t i = all.begin; i < all.end; i++) {
-        uint64_t place = dicom->elements[i].offset - 8 - base;
-
-        if (place == begin) {
-            range.begin = i;
-        }
-        if (place >= end) {
-            range.end = i;
-            break;
-        }
-    }
-    *ret_range = range;
-    return range.begin < range.end;
-}
-
-/* The Extended Offset Table (PS3.3 section C.7.6.3.1.8): 64-bit offsets. */
-static bool range_by_extended_table(const CorDicom *dicom, FragmentRange all, uint32_t frame,
-                                    uint32_t frames, FragmentRange *ret_range)
-{
-    const CorDicomElement *table =
-        cor_dicom_priv_find(dicom, cor_dicom_priv_root(dicom), TAG_EXTENDED_OFFSETS);
-
-    if (!table || table->size < 8 * (uint64_t) frames) {
-        return false;
-    }
-    const uint8_t *offsets = cor_dicom_priv_bytes(dicom, table);
-    uint64_t begin = cor_dicom_priv_u64(offsets + 8 * (size_t) frame, false);
-    uint64_t end = frame + 1 < frames ? cor_dicom_priv_u64(offsets + 8 * (size_t) frame + 8, false)
-                                      : UINT64_MAX;
-    return range_by_offset(dicom, all, begin, end, ret_range);
-}
-
-static bool range_by_basic_table(const CorDicom *dicom, const CorDicomElement *table,
-                                 FragmentRange all, uint32_t frame, uint32_t frames,
-                                 FragmentRange *ret_range)
-{
-    if (table->size < 4 * (uint64_t) frames) {
-        return false;
-    }
-    const uint8_t *offsets = cor_dicom_priv_bytes(dicom, table);
-    uint64_t begin = cor_dicom_priv_u32(offsets + 4 * (size_t) frame, false);
-    uint64_t end = frame + 1 < frames ? cor_dicom_priv_u32(offsets + 4 * (size_t) frame + 4, false)
-                                      : UINT64_MAX;
-    return range_by_offset(dicom, all, begin, end, ret_range);
-}
-
-static bool begins_codestream(const CorDicom *dicom, const CorDicomElement *fragment)
-{
-    const uint8_t *bytes = cor_dicom_priv_bytes(dicom, fragment);
-
-    return fragment->size >= 4 && bytes[0] == 0xFF &&
-           ((bytes[1] == 0xD8 && bytes[2] == 0xFF) || (bytes[1] == 0x4F && bytes[2] == 0xFF));
-}
-
-static bool range_by_content(const CorDicom *dicom, FragmentRange all, uint32_t frame,
-                             uint32_t frames, FragmentRange *ret_range)
-{
-    FragmentRange range = {all.end, all.end};
-    uint32_t seen = 0;
-
-    for (uint32_t i = all.begin; i < all.end; i++) {
-        if (!begins_codestream(dicom, &dicom->elements[i])) {
-            continue;
-        }
-        range.begin = seen == frame ? i : range.begin;
-        range.end = seen == frame + 1 ? i : range.end;
-        seen++;
-    }
-    *ret_range = range;
-    return seen == frames && range.begin < range.end;
-}
-
-static bool find_range(const CorDicom *dicom, const CorDicomElement *pixels, uint32_t frame,
-                       uint32_t frames, FragmentRange *ret_range)
-{
-    uint32_t first = (uint32_t) (pixels - dicom->elements) + 1;
-
-    if (first >= pixels->end || first + 1 >= pixels->end) {
-        return false;
-    }
-    const CorDicomElement *table = &dicom->elements[first];
-    FragmentRange all = {first + 1, pixels->end};
-    if (frames == 1) {
-        *ret_range = all;
-        return true;
-    }
-    if (all.end - all.begin == frames) {
-        *ret_range = (FragmentRange){all.begin + frame, all.begin + frame + 1};
-        return true;
-    }
-    return range_by_extended_table(dicom, all, frame, frames, ret_range) ||
-           range_by_basic_table(dicom, table, all, frame, frames, ret_range) ||
-           range_by_content(dicom, all, frame, frames, ret_range);
-}
-
-bool cor_dicom_priv_encapsulated(const CorDicom *dicom, uint32_t frame, uint32_t frames,
-                                 CorDicomFrameBytes *ret_bytes, CorError *err)
-{
-    const CorDicomElement *pixels = cor_dicom_priv_pixel_element(dicom);
-    CorDicomFrameBytes bytes = {0};
-    FragmentRange range = {0};
-
-    if (!(pixels->flags & COR_DICOM_IS_FRAGMENTED)) {
-        return cor_fail(err, COR_ERR_CORRUPT,
-                        "the transfer syntax is a compressed one but the pixel data is not");
-    }
-    if (!find_range(dicom, pixels, frame, frames, &range)) {
-        return cor_fail(err, COR_ERR_CORRUPT,
-                        "the pixel data has no fragments for frame %" PRIu32 " of %" PRIu32,
-                        frame + 1, frames);
-    }
-    if (dicom->is_truncated && range.end == pixels->end) {
-        return cor_fail(err, COR_ERR_CORRUPT, "the pixel data of frame %" PRIu32 " is cut off",
-                        frame + 1);
-    }
-    for (uint32_t i = range.begin; i < range.end; i++) {
-        bytes.size += dicom->elements[i].size; /* parts of the file: no overflow */
-    }
-    bytes.data = cor_dicom_priv_bytes(dicom, &dicom->elements[range.begin]);
-    if (range.end - range.begin > 1) {
-        size_t done = 0;
-
-        bytes.gathered = malloc(bytes.size ? bytes.size : 1);
-        if (!bytes.gathered) {
-            return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu bytes", bytes.size);
-        }
-        for (uint32_t i = range.begin; i < range.end; i++) {
-            const CorDicomElement *fragment = &dicom->elements[i];
-
-            memcpy(bytes.gathered + done, cor_dicom_priv_bytes(dicom, fragment), fragment->size);
-            done += fragment->size;
-        }
-        bytes.data = bytes.gathered;
-    }
-    *ret_bytes = bytes;
-    return true;
-}
-
-/* --- uncompressed --- */
-
 static bool is_422(const CorDicomImage *image)
 {
     return strcmp(image->photometric, "YBR_FULL_422") == 0 && image->samples_per_pixel == 3;
 }
 
-/* Bits of one frame in the file. */
-static uint64_t native_bits(const CorDicomImage *image)
+uint64_t cor_dicom_priv_native_bits(const CorDicomImage *image)
 {
     uint64_t pixels = (uint64_t) image->rows * image->columns;
 
@@ -278,7 +113,7 @@ bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomImage *image, ui
                            CorDicomSamples *samples, CorError *err)
 {
     const CorDicomElement *pixels = cor_dicom_priv_pixel_element(dicom);
-    uint64_t bits = native_bits(image);
+    uint64_t bits = cor_dicom_priv_native_bits(image);
     bool is_swapped = pixels->flags & COR_DICOM_IS_BIG_ENDIAN;
     uint64_t first = 0;
 
@@ -327,7 +162,7 @@ bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomImage *image, ui
 bool cor_dicom_priv_deflated_frame(const uint8_t *data, size_t size, const CorDicomImage *image,
                                    CorDicomSamples *samples, CorError *err)
 {
-    size_t bytes = (size_t) ((native_bits(image) + 7) / 8);
+    size_t bytes = (size_t) ((cor_dicom_priv_native_bits(image) + 7) / 8);
     z_stream stream = {.next_in = (Bytef *) (uintptr_t) data};
 
     if (!check_native(image, err)) {

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/id.h"
 #include "dicom/dicom-json.h"
+#include "dicom/dicom-pixels.h"
 
 #define TAG_PER_FRAME_GROUPS 0x52009230u
 
@@ -95,6 +96,17 @@ static int64_t integer_at(const CorDicom *dicom, uint32_t tag, int64_t fallback)
     return value;
 }
 
+static void append_places(const CorDicom *dicom, CorString *text)
+{
+    if (dicom->syntax.is_deflated) {
+        cor_string_append_text(text, ",\"data_set_offset\":null");
+    } else {
+        cor_string_printf(text, ",\"data_set_offset\":%zu", dicom->start);
+    }
+    cor_string_append_text(text, ",\"pixel_data\":");
+    cor_dicom_priv_append_layout(dicom, text);
+}
+
 static void append_facts(const CorDicom *dicom, CorString *text)
 {
     bool has_pixels = cor_dicom_has(dicom, COR_DICOM_TAG_PIXELS) ||
@@ -115,8 +127,10 @@ static void append_facts(const CorDicom *dicom, CorString *text)
     } else {
         cor_string_append_text(text, ",\"instance_number\":null");
     }
-    cor_string_printf(text, ",\"has_pixels\":%s,\"truncated\":%s,\"attributes\":",
-                      has_pixels ? "true" : "false", dicom->is_truncated ? "true" : "false");
+    cor_string_printf(text, ",\"has_pixels\":%s,\"truncated\":%s", has_pixels ? "true" : "false",
+                      dicom->is_truncated ? "true" : "false");
+    append_places(dicom, text);
+    cor_string_append_text(text, ",\"attributes\":");
 }
 
 typedef bool (*Appender)(const CorDicom *dicom, bool without_per_frame, CorString *text,

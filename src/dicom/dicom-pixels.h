@@ -25,10 +25,31 @@ typedef struct CorDicomFrameBytes {
 /** The element that holds the pixels, or NULL. */
 const CorDicomElement *cor_dicom_priv_pixel_element(const CorDicom *dicom);
 
-/** Find the compressed bytes of one frame among the fragments (PS3.5 section A.4). */
+/* The fragments of one frame: from begin to before end, indices into the table of elements. */
+typedef struct CorDicomFragments {
+    uint32_t begin;
+    uint32_t end;
+} CorDicomFragments;
+
+/**
+ * Tell for every frame which fragments it is made of (PS3.5 section A.4).
+ *
+ * @param ret_ranges  receives one for each frame, to free()
+ */
+COR_MUSTCHECK bool cor_dicom_priv_fragments(const CorDicom *dicom, uint32_t frames,
+                                            CorDicomFragments **ret_ranges, CorError *err);
+
+/** Join a frame's fragments. */
+COR_MUSTCHECK bool cor_dicom_priv_gather(const CorDicom *dicom, CorDicomFragments range,
+                                         CorDicomFrameBytes *ret_bytes, CorError *err);
+
+/** Find the compressed bytes of one frame: fragments and gather for a single one. */
 COR_MUSTCHECK bool cor_dicom_priv_encapsulated(const CorDicom *dicom, uint32_t frame,
                                                uint32_t frames, CorDicomFrameBytes *ret_bytes,
                                                CorError *err);
+
+/** Bits of one uncompressed frame, as it stands in the file. */
+uint64_t cor_dicom_priv_native_bits(const CorDicomImage *image);
 
 /** Copy one uncompressed frame into samples, 1-bit pixels unpacked, YBR_FULL_422 expanded. */
 COR_MUSTCHECK bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomImage *image,
@@ -46,6 +67,10 @@ COR_MUSTCHECK bool cor_dicom_priv_convert(const CorDicomImage *image, CorDicomSa
 /** Replace palette indices by RGB8 (PS3.3 section C.7.6.3.1.5). */
 COR_MUSTCHECK bool cor_dicom_priv_palette(const CorDicom *dicom, const CorDicomImage *image,
                                           CorDicomFrame *frame, CorError *err);
+
+/** Append where the pixels are as the record of cor_dicom_index_json() tells it: an object or null.
+ */
+void cor_dicom_priv_append_layout(const CorDicom *dicom, CorString *text);
 
 /** A frame with room for its plane. */
 COR_MUSTCHECK bool cor_dicom_priv_frame_new(const CorDicomImage *image, size_t width_px,

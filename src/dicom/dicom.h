@@ -98,7 +98,21 @@ bool cor_dicom_text(const CorDicom *dicom, uint32_t tag, char *text, size_t size
  *
  *     {"sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid",
  *      "transfer_syntax_uid", "modality", "rows", "columns", "frames", "instance_number" or null,
- *      "has_pixels", "truncated", "attributes": {...}}
+ *      "has_pixels", "truncated", "data_set_offset" or null, "pixel_data" or null,
+ *      "attributes": {...}}
+ *
+ * data_set_offset is where in the file the data set begins, behind group 2; null if it is deflated.
+ * pixel_data says where in the file the frames are, one of
+ *
+ *     {"offset", "frame_bytes"}       uncompressed, little endian: frame n, counted from 1, is
+ *                                     frame_bytes bytes at offset + (n - 1) * frame_bytes
+ *     {"frames": [[offset, size, offset, size, ...], ...]}
+ *                                     encapsulated: of each frame the fragments, without the heads
+ *                                     of their items
+ *
+ * and null if that cannot be told: there are no pixels, some are missing, frames do not begin at a
+ * byte, bytes would have to be swapped, nothing says which fragments make a frame, they are video,
+ * or they are more than 65,536 numbers.
  *
  * attributes is the DICOM JSON Model (PS3.18 annex F) of the header without group 2.  Pixel data
  * and binary values of more than 4 KiB are {"vr", "BulkDataURI": "bulkdata/<tag>"}, inside

@@ -4,6 +4,7 @@
 The table at the end says for each file its transfer syntax, who was the judge and what we did.
 """
 import fnmatch
+import io
 import os
 import pathlib
 import re
@@ -130,6 +131,46 @@ def check_pixels(name, path, answer):
     return who
 
 
+def check_layout(path, ds, answer):
+    """The places that the record tells are those of the bytes that pydicom reads."""
+    index = answer.answer['index']
+    if ds is None or 'error' in index:
+        return
+    data = path.read_bytes()
+    syntax = answer.syntax
+    if syntax == '1.2.840.10008.1.2.1.99':
+        assert index['data_set_offset'] is None and index['pixel_data'] is None
+        return
+    rest = pydicom.filereader.read_dataset(io.BytesIO(data[index['data_set_offset']:]), ds.is_implicit_VR,
+                                           ds.is_little_endian)
+    assert list(rest.keys())[0] == list(ds.keys())[0]
+    layout = index['pixel_data']
+    if 'pixels' in answer.refusals():
+        return
+    frames = answer.answer['image']['frames']
+    if 'frames' in (layout or {}):
+        expected = [] if frames > 1 else [b''.join(pydicom.encaps.generate_pixel_data_fragment(fragments_of(ds)))]
+        if frames > 1:
+            expected = list(pydicom.encaps.generate_pixel_data_frame(ds.PixelData, frames))
+        assert [b''.join(data[at:at + size] for at, size in zip(frame[::2], frame[1::2]))
+                for frame in layout['frames']] == expected
+    elif layout:
+        size = layout['frame_bytes']
+        value = next(ds[tag].value for tag in ('PixelData', 'FloatPixelData', 'DoubleFloatPixelData') if tag in ds)
+        assert data[layout['offset']:layout['offset'] + frames * size] == value[:frames * size]
+    else:
+        bits = ds.get('BitsAllocated', 8) * ds.Rows * ds.Columns * ds.get('SamplesPerPixel', 1)
+        assert answer.answer['truncated'] or not ds.is_little_endian or (frames > 1 and bits % 8)
+
+
+def fragments_of(ds):
+    """Pixel Data without its Basic Offset Table."""
+    stream = pydicom.filebase.DicomBytesIO(ds.PixelData)
+    stream.is_little_endian = True
+    pydicom.encaps.get_frame_offsets(stream)
+    return stream
+
+
 def same_picture(name):
     path = SHARED / SAME_PICTURE[name]
     who, expected = judge.pixels(path, judge.dataset(path), pydicom.dcmread(path).file_meta.TransferSyntaxUID)
@@ -199,6 +240,7 @@ def test_a_file_is_read_like_others_read_it_or_refused_for_a_listed_reason(name,
             if 'open' not in refusals:
                 who = check_pixels(name, path, answer)
                 ds = judge.dataset(path)
+                check_layout(path, ds, answer)
                 if ds is not None:
                     assert not judge.text_differences(ds, answer.attributes())
         except AssertionError:
