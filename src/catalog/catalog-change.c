@@ -178,6 +178,29 @@ static void bind_instance(CorSqlStmt *stmt, const CorCatalogEntry *entry,
     if (record->has_slice_position) {
         cor_sql_bind_real(stmt, 21, record->slice_position_mm);
     }
+    cor_catalog_priv_bind_layout(stmt, 22, record, entry->size);
+}
+
+/* Keep along how many instances there are above, and which change was the last. */
+static bool note_change(CorSqlTxn *txn, const CorCatalogRow *row, int64_t change_seq, int more,
+                        CorError *err)
+{
+    static const char *const levels[] = {
+        "UPDATE study SET instance_count = instance_count + ?2, change_seq = ?3 WHERE id = ?1",
+        "UPDATE series SET instance_count = instance_count + ?2, change_seq = ?3 WHERE id = ?1"};
+    const int64_t ids[] = {row->study, row->series};
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(levels); i++) {
+        CorSqlStmt *stmt = cor_sql_stmt(txn, levels[i]);
+
+        cor_sql_bind_int(stmt, 1, ids[i]);
+        cor_sql_bind_int(stmt, 2, more);
+        cor_sql_bind_int(stmt, 3, change_seq);
+        if (!cor_sql_run(stmt, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool write_attributes(CorSqlTxn *txn, int64_t instance, const CorCatalogRecord *record,
@@ -198,6 +221,14 @@ static bool write_attributes(CorSqlTxn *txn, int64_t instance, const CorCatalogR
     return ok;
 }
 
+/* What lies beside the row of an instance. */
+static bool write_beside(CorSqlTxn *txn, int64_t instance, const CorCatalogEntry *entry,
+                         const CorCatalogRecord *record, CorError *err)
+{
+    return write_attributes(txn, instance, record, err) &&
+           cor_catalog_priv_write_fragments(txn, instance, record, entry->size, err);
+}
+
 static bool insert_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
                             const CorCatalogRecord *record, int64_t change_seq, CorError *err)
 {
@@ -205,13 +236,9 @@ static bool insert_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
         "INSERT INTO instance(sop_uid, sop_class_uid, transfer_syntax_uid, bucket, key, file_name,"
         " size, sha256, created, is_derived, algo_id, job_id, modality, image_rows, image_columns,"
         " frames, frame_of_reference_uid, has_pixels, bits_allocated, instance_number,"
-        " slice_position, change_seq, study, series)"
+        " slice_position, pixel_offset, frame_bytes, data_set_offset, change_seq, study, series)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
-        " ?19, ?20, ?21, ?22, ?23, ?24)";
-    static const char note_study[] =
-        "UPDATE study SET instance_count = instance_count + 1 WHERE id = ?1";
-    static const char note_series[] =
-        "UPDATE series SET instance_count = instance_count + 1 WHERE id = ?1";
+        " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)";
     int64_t study = 0;
     int64_t series = 0;
 
@@ -220,18 +247,19 @@ static bool insert_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
     }
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
     bind_instance(stmt, entry, record);
-    cor_sql_bind_int(stmt, 22, change_seq);
-    cor_sql_bind_int(stmt, 23, study);
-    cor_sql_bind_int(stmt, 24, series);
-    if (!cor_sql_run(stmt, err) || !write_attributes(txn, cor_sql_last_rowid(txn), record, err)) {
+    cor_sql_bind_int(stmt, 25, change_seq);
+    cor_sql_bind_int(stmt, 26, study);
+    cor_sql_bind_int(stmt, 27, series);
+    if (!cor_sql_run(stmt, err) ||
+        !write_beside(txn, cor_sql_last_rowid(txn), entry, record, err)) {
         return false;
     }
     if (strcmp(entry->bucket, COR_CATALOG_PACS) == 0 &&
         !cor_catalog_priv_narrow_folder(txn, study, entry->key, err)) {
         return false;
     }
-    return run_with(txn, note_study, study, err) && run_with(txn, note_series, series, err) &&
-           run_with(txn, total_instances, 1, err) &&
+    const CorCatalogRow row = {.study = study, .series = series};
+    return note_change(txn, &row, change_seq, 1, err) && run_with(txn, total_instances, 1, err) &&
            run_with(txn, total_bytes, (int64_t) entry->size, err);
 }
 
@@ -244,13 +272,15 @@ static bool replace_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
         " file_name = ?6, size = ?7, sha256 = ?8, created = ?9, is_derived = ?10, algo_id = ?11,"
         " job_id = ?12, modality = ?13, image_rows = ?14, image_columns = ?15, frames = ?16,"
         " frame_of_reference_uid = ?17, has_pixels = ?18, bits_allocated = ?19,"
-        " instance_number = ?20, slice_position = ?21, change_seq = ?22 WHERE sop_uid = ?1";
+        " instance_number = ?20, slice_position = ?21, pixel_offset = ?22, frame_bytes = ?23,"
+        " data_set_offset = ?24, change_seq = ?25 WHERE sop_uid = ?1";
     int64_t change_seq = cor_sql_last_rowid(txn);
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
 
     bind_instance(stmt, entry, record);
-    cor_sql_bind_int(stmt, 22, change_seq);
-    return cor_sql_run(stmt, err) && write_attributes(txn, verdict->row.id, record, err) &&
+    cor_sql_bind_int(stmt, 25, change_seq);
+    return cor_sql_run(stmt, err) && write_beside(txn, verdict->row.id, entry, record, err) &&
+           note_change(txn, &verdict->row, change_seq, 0, err) &&
            run_with(txn, total_bytes, (int64_t) entry->size - (int64_t) verdict->existing->size,
                     err);
 }
@@ -319,11 +349,8 @@ bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid, int64_t no
                         CorCatalogInstance **ret_removed, CorError *err)
 {
     static const char drop_attributes[] = "DELETE FROM attributes WHERE instance = ?1";
+    static const char drop_fragments[] = "DELETE FROM fragments WHERE instance = ?1";
     static const char drop_instance[] = "DELETE FROM instance WHERE id = ?1";
-    static const char note_study[] =
-        "UPDATE study SET instance_count = instance_count - 1 WHERE id = ?1";
-    static const char note_series[] =
-        "UPDATE series SET instance_count = instance_count - 1 WHERE id = ?1";
     COR_CLEANUP(cor_catalog_instance_freep) CorCatalogInstance *gone = NULL;
     CorCatalogRow row = {0};
 
@@ -336,10 +363,10 @@ bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid, int64_t no
         bool is_pacs = strcmp(gone->bucket, COR_CATALOG_PACS) == 0;
 
         if (!add_change(txn, COR_CHANGE_REMOVED, now_unix_ms, texts, err) ||
+            !note_change(txn, &row, cor_sql_last_rowid(txn), -1, err) ||
             !run_with(txn, drop_attributes, row.id, err) ||
+            !run_with(txn, drop_fragments, row.id, err) ||
             !run_with(txn, drop_instance, row.id, err) ||
-            !run_with(txn, note_study, row.study, err) ||
-            !run_with(txn, note_series, row.series, err) ||
             !run_with(txn, total_instances, -1, err) ||
             !run_with(txn, total_bytes, -(int64_t) gone->size, err) ||
             (is_pacs && !cor_catalog_priv_update_folder(txn, row.study, err)) ||
@@ -355,8 +382,9 @@ bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid, int64_t no
 
 bool cor_catalog_clear(CorSqlTxn *txn, int64_t now_unix_ms, CorError *err)
 {
-    static const char script[] = "DELETE FROM attributes; DELETE FROM instance; DELETE FROM series;"
-                                 " DELETE FROM study; UPDATE total SET studies = 0, series = 0,"
+    static const char script[] = "DELETE FROM attributes; DELETE FROM fragments;"
+                                 " DELETE FROM instance; DELETE FROM series; DELETE FROM study;"
+                                 " UPDATE total SET studies = 0, series = 0,"
                                  " instances = 0, bytes = 0;";
     const char *const texts[5] = {0};
 

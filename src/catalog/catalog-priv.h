@@ -9,7 +9,8 @@
     "i.id, i.study, i.series, t.study_uid, s.series_uid, i.sop_uid, i.sop_class_uid,"          \
     " i.transfer_syntax_uid, i.frame_of_reference_uid, i.modality, i.bucket, i.sha256, i.key," \
     " i.size, i.created, i.change_seq, i.instance_number, i.slice_position, i.image_rows,"     \
-    " i.image_columns, i.frames, i.has_pixels, i.is_derived"
+    " i.image_columns, i.frames, i.has_pixels, i.is_derived, i.pixel_offset,"                  \
+    " i.frame_bytes, i.data_set_offset"
 #define COR_CATALOG_FROM \
     " FROM instance i JOIN series s ON s.id = i.series JOIN study t ON t.id = i.study"
 
@@ -77,11 +78,15 @@ typedef struct CorCatalogRecord {
     const char *transfer_syntax_uid;
     const char *modality; /* NULL if there is none */
     const json_t *attributes;
+    const json_t *fragments; /* where compressed frames lie, not looked at yet; or NULL */
     int64_t instance_number;
     double slice_position_mm;
     int rows;
     int columns;
     int frames;
+    int64_t pixel_offset; /* of plain pixels, else 0 */
+    int64_t frame_bytes;
+    int64_t data_set_offset; /* -1 if there is none */
     bool has_instance_number;
     bool has_slice_position;
     bool has_pixels;
@@ -106,6 +111,22 @@ void cor_catalog_priv_fold_name(const char *name, char folded[COR_CATALOG_TEXT_M
 
 /* Length of text, at most max bytes, cut between characters. */
 size_t cor_catalog_priv_text_size(const char *text, size_t max);
+
+/* --- Where frames lie. --- */
+
+/* Take the layout of the pixels out of a record whose other members are read. */
+void cor_catalog_priv_layout(const json_t *index, CorCatalogRecord *record);
+
+/* Bind pixel_offset, frame_bytes and data_set_offset from parameter on, NULL for what does not fit
+ * into an object of size bytes. */
+void cor_catalog_priv_bind_layout(CorSqlStmt *stmt, int parameter, const CorCatalogRecord *record,
+                                  uint64_t size);
+
+/* Store, instead of what is there, where the fragments of an instance lie; a table that does not
+ * fit into an object of size bytes, or is too long, is left out. */
+COR_MUSTCHECK bool cor_catalog_priv_write_fragments(CorSqlTxn *txn, int64_t instance,
+                                                    const CorCatalogRecord *record, uint64_t size,
+                                                    CorError *err);
 
 /* --- The rules. --- */
 

@@ -254,6 +254,7 @@ bool cor_catalog_priv_record(const json_t *index, CorCatalogRecord *ret_record, 
         record.has_instance_number = true;
         record.instance_number = json_integer_value(number);
     }
+    cor_catalog_priv_layout(index, &record);
     record.has_slice_position = take_position(record.attributes, &record.slice_position_mm);
     *ret_record = record;
     return true;

@@ -11,6 +11,7 @@
 #include "catalog/catalog-priv.h"
 
 extern const char cor_catalog_priv_schema_1[];
+extern const char cor_catalog_priv_schema_2[];
 
 /* --- Rows. --- */
 
@@ -38,6 +39,9 @@ enum { /* COR_CATALOG_COLUMNS, in order */
        COLUMN_FRAMES,
        COLUMN_HAS_PIXELS,
        COLUMN_IS_DERIVED,
+       COLUMN_PIXEL_OFFSET,
+       COLUMN_FRAME_BYTES,
+       COLUMN_DATA_SET_OFFSET,
 };
 
 /* Copy a text column; NULL is "". */
@@ -107,6 +111,11 @@ bool cor_catalog_priv_read(CorSqlStmt *stmt, CorCatalogRow *ret_row,
     to->frames = (int) cor_sql_column_int(stmt, COLUMN_FRAMES);
     to->has_pixels = cor_sql_column_int(stmt, COLUMN_HAS_PIXELS) != 0;
     to->is_derived = cor_sql_column_int(stmt, COLUMN_IS_DERIVED) != 0;
+    to->pixel_offset = (uint64_t) cor_sql_column_int(stmt, COLUMN_PIXEL_OFFSET);
+    to->frame_bytes = (uint64_t) cor_sql_column_int(stmt, COLUMN_FRAME_BYTES);
+    to->data_set_offset = cor_sql_column_is_null(stmt, COLUMN_DATA_SET_OFFSET)
+                              ? -1
+                              : cor_sql_column_int(stmt, COLUMN_DATA_SET_OFFSET);
     if (ret_row) {
         ret_row->id = cor_sql_column_int(stmt, COLUMN_ID);
         ret_row->study = cor_sql_column_int(stmt, COLUMN_STUDY);
@@ -208,7 +217,7 @@ void cor_catalog_texts_free(CorCatalogTexts *texts)
 
 bool cor_catalog_migrate(CorSqlTxn *txn, CorError *err)
 {
-    const char *const steps[] = {cor_catalog_priv_schema_1};
+    const char *const steps[] = {cor_catalog_priv_schema_1, cor_catalog_priv_schema_2};
 
     return cor_sql_migrate(txn, "catalog", steps, COR_ARRAY_LEN(steps), err);
 }

@@ -84,7 +84,9 @@ typedef struct CorCatalogInstance {
      * then see cor_catalog_fragments(). */
     uint64_t pixel_offset;
     uint64_t frame_bytes;
-    char key[]; /* NUL-terminated */
+    int64_t
+        data_set_offset; /* where the data set after group 2 begins; -1 if deflated or unknown */
+    char key[];          /* NUL-terminated */
 } CorCatalogInstance;
 
 static inline void cor_catalog_instance_freep(CorCatalogInstance **slot)

@@ -36,6 +36,8 @@ typedef struct Item {
     bool is_derived;
     int64_t created;     /* 0: 5000 */
     const char *without; /* member to leave out of the record */
+    const char *with;    /* members to add to the record, JSON */
+    int frames;          /* 0: 1 */
 } Item;
 
 typedef struct Call {
@@ -105,15 +107,22 @@ static inline json_t *fixture_record(const Item *item)
         (void) json_object_set_new(attributes, "00200032", at);
         (void) json_object_set_new(attributes, "00200037", axes);
     }
-    json_t *record = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:i,s:o?,s:b,s:o}", "sop_class_uid",
-        "1.2.840.10008.5.1.4.1.1.2", "sop_instance_uid", item->sop, "study_instance_uid",
-        item->study ? item->study : "1.1", "series_instance_uid",
-        item->series ? item->series : "1.1.1", "transfer_syntax_uid", "1.2.840.10008.1.2.1",
-        "modality", item->modality ? item->modality : "CT", "rows", 512, "columns", 256, "frames",
-        1, "instance_number", item->number ? json_integer(item->number) : json_null(), "has_pixels",
-        1, "attributes", attributes);
+    json_t *record =
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:i,s:o?,s:b,s:o}", "sop_class_uid",
+                  "1.2.840.10008.5.1.4.1.1.2", "sop_instance_uid", item->sop, "study_instance_uid",
+                  item->study ? item->study : "1.1", "series_instance_uid",
+                  item->series ? item->series : "1.1.1", "transfer_syntax_uid",
+                  "1.2.840.10008.1.2.1", "modality", item->modality ? item->modality : "CT", "rows",
+                  512, "columns", 256, "frames", item->frames ? item->frames : 1, "instance_number",
+                  item->number ? json_integer(item->number) : json_null(), "has_pixels", 1,
+                  "attributes", attributes);
     assert_non_null(record);
+    if (item->with) {
+        json_t *members = NULL;
+        assert_true(cor_json_parse(item->with, strlen(item->with), &members, NULL));
+        assert_int_equal(json_object_update(record, members), 0);
+        json_decref(members);
+    }
     if (item->without) {
         (void) json_object_del(record, item->without);
     }
