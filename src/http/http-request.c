@@ -2,6 +2,7 @@
 #include "http/http-request.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "http/http-guard.h"
 #include "http/http-priv.h"
@@ -99,6 +100,37 @@ bool cor_http_req_query_integer(const CorHttpRequest *req, const char *name, con
 const char *cor_http_req_header(const CorHttpRequest *req, const char *name)
 {
     return MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, name);
+}
+
+typedef struct HeaderAt {
+    const char *name;
+    size_t left; /* of that name, before the one that is wanted */
+    const char *value;
+} HeaderAt;
+
+static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                      const char *value)
+{
+    HeaderAt *wanted = context;
+    (void) kind;
+
+    if (strcasecmp(name, wanted->name) != 0) {
+        return MHD_YES;
+    }
+    if (wanted->left > 0) {
+        wanted->left--;
+        return MHD_YES;
+    }
+    wanted->value = value;
+    return MHD_NO;
+}
+
+const char *cor_http_req_header_at(const CorHttpRequest *req, const char *name, size_t index)
+{
+    HeaderAt wanted = {.name = name, .left = index};
+
+    (void) MHD_get_connection_values(req->connection, MHD_HEADER_KIND, look_at_header, &wanted);
+    return wanted.value;
 }
 
 bool cor_http_req_header_has(const CorHttpRequest *req, const char *name, const char *token)

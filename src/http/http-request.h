@@ -58,6 +58,9 @@ COR_MUSTCHECK bool cor_http_req_query_integer(const CorHttpRequest *req, const c
 /** A header's (first) value; names without regard to case. */
 const char *cor_http_req_header(const CorHttpRequest *req, const char *name);
 
+/** The index-th header of a name (a list may come in several); NULL behind the last one. */
+const char *cor_http_req_header_at(const CorHttpRequest *req, const char *name, size_t index);
+
 /** True if a comma-separated header has this element, without regard to case and parameters. */
 bool cor_http_req_header_has(const CorHttpRequest *req, const char *name, const char *token);
 
