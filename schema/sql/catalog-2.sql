@@ -29,3 +29,12 @@ CREATE TABLE fragments (
     body     BLOB NOT NULL,
     PRIMARY KEY (instance, block)
 ) STRICT, WITHOUT ROWID;
+
+-- Objects whose rows are gone and which have to follow.
+CREATE TABLE removal (
+    bucket TEXT NOT NULL,
+    key    TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (bucket, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX change_removed ON change(bucket, key) WHERE kind = 3;

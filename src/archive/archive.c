@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "archive/archive.h"
+#include "archive/archive-priv.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +12,6 @@
 #include "program/failpoint.h"
 #include "program/log.h"
 
-enum { INDEX_TIMEOUT_MS = 60000, STRIPES = 64 };
-
-struct CorArchive {
-    CorArchiveOptions options;
-    pthread_mutex_t stripes[STRIPES]; /* see cor_archive_lock() */
-};
-
 bool cor_archive_new(const CorArchiveOptions *options, CorArchive **ret_archive, CorError *err)
 {
     CorArchive *archive = cor_new(CorArchive);
@@ -28,7 +20,7 @@ bool cor_archive_new(const CorArchiveOptions *options, CorArchive **ret_archive,
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for the archive");
     }
     archive->options = *options;
-    for (size_t i = 0; i < STRIPES; i++) {
+    for (size_t i = 0; i < COR_ARCHIVE_STRIPES; i++) {
         (void) pthread_mutex_init(&archive->stripes[i], NULL);
     }
     *ret_archive = archive;
@@ -38,7 +30,7 @@ bool cor_archive_new(const CorArchiveOptions *options, CorArchive **ret_archive,
 void cor_archive_free(CorArchive *archive)
 {
     if (archive) {
-        for (size_t i = 0; i < STRIPES; i++) {
+        for (size_t i = 0; i < COR_ARCHIVE_STRIPES; i++) {
             (void) pthread_mutex_destroy(&archive->stripes[i]);
         }
         free(archive);
@@ -49,7 +41,7 @@ void cor_archive_free(CorArchive *archive)
 
 static size_t stripe_of(const char *text)
 {
-    return cor_crc32(text, strlen(text)) % STRIPES;
+    return cor_crc32(text, strlen(text)) % COR_ARCHIVE_STRIPES;
 }
 
 void cor_archive_lock(CorArchive *archive, const char *one, const char *other)
@@ -82,12 +74,11 @@ bool cor_archive_read(CorArchive *archive, CorBlobTemp *temp, json_t **ret_recor
     COR_CLEANUP(cor_json_freep) json_t *record = NULL;
 
     if (!cor_blob_temp_open(temp, &file, err) ||
-        !cor_host_index(archive->options.hosts, file, INDEX_TIMEOUT_MS, &record, err)) {
+        !cor_host_index(archive->options.hosts, file, COR_ARCHIVE_INDEX_TIMEOUT_MS, &record, err)) {
         return false;
     }
     if (cor_json_boolean(record, "truncated", false)) {
-        return cor_fail(err, COR_ERR_CORRUPT,
-                        "the pixel data are cut off: the file is incomplete");
+        return cor_fail(err, COR_ERR_CORRUPT, "the pixel data are cut off: the file is incomplete");
     }
     *ret_record = COR_TAKE(record);
     return true;
@@ -115,13 +106,47 @@ static bool add_row(CorSqlTxn *txn, void *arg, CorError *err)
     return cor_catalog_add(txn, &filing->entry, &filing->outcome, NULL, err);
 }
 
+static bool find_existing(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    Filing *filing = arg;
+
+    return cor_catalog_find(txn, cor_json_string(filing->entry.index, "sop_instance_uid", ""),
+                            &filing->existing, err);
+}
+
+/* Apply the rules; a conflict with an image of the same UID may be none after all: same.c. */
+static bool judge(CorArchive *archive, CorBlobTemp *temp, Filing *filing, CorError *err)
+{
+    CorSql *catalog = archive->options.catalog;
+    CorError why = {0};
+    bool is_same = false;
+
+    if (cor_sql_read(catalog, check_rules, filing, &why)) {
+        return true;
+    }
+    if (why.code == COR_ERR_CONFLICT) {
+        if (!cor_sql_read(catalog, find_existing, filing, err)) {
+            return false;
+        }
+        if (filing->existing && !cor_archive_priv_is_same(archive, temp, filing->entry.index,
+                                                          filing->existing, &is_same, err)) {
+            return false;
+        }
+    }
+    if (!is_same) {
+        return cor_fail(err, why.code, "%s", why.text);
+    }
+    filing->outcome = COR_CATALOG_DUPLICATE;
+    return true;
+}
+
 /* Everything that must not change between check and commit; the stripes are locked. */
 static bool file_away(CorArchive *archive, CorBlobTemp *temp, Filing *filing, CorError *err)
 {
     const CorArchiveOptions *options = &archive->options;
     const char *key = filing->entry.key;
 
-    if (!cor_sql_read(options->catalog, check_rules, filing, err)) {
+    if (!judge(archive, temp, filing, err)) {
         return false;
     }
     if (filing->outcome == COR_CATALOG_DUPLICATE) {
@@ -155,8 +180,7 @@ static void tell(const Filing *filing, CorArchiveStored *stored)
                 {stored->sop_class_uid, "sop_class_uid"}};
 
     for (size_t i = 0; i < COR_ARRAY_LEN(uids); i++) {
-        (void) snprintf(uids[i].to, COR_UID_SIZE, "%s",
-                        cor_json_string(index, uids[i].member, ""));
+        (void) snprintf(uids[i].to, COR_UID_SIZE, "%s", cor_json_string(index, uids[i].member, ""));
     }
     stored->is_duplicate = filing->outcome == COR_CATALOG_DUPLICATE;
     (void) snprintf(stored->bucket, sizeof(stored->bucket), "%s",

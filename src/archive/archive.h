@@ -8,7 +8,9 @@
  * The header is read in a host (invariant 6): a file that crashes it costs itself its place and
  * nothing else.  Two of the same key or UID take turns (stripes of locks), so between the check and
  * the commit nothing changes.  A crash after the object and before the catalogue leaves an object
- * that no row names; the next start gives it its row.
+ * that no row names; the next start gives it its row.  Bytes that differ from what is stored in
+ * nothing but the file's meta header (PS3.10 section 7.1) are the same image: every program writes
+ * its own.
  *
  * Durability  true means that object and row survive a crash (invariant 1).
  * Ownership   cor_archive_new() gives an object to free; its options are borrowed for its life.
@@ -80,6 +82,22 @@ COR_MUSTCHECK bool cor_archive_read(CorArchive *archive, CorBlobTemp *temp, json
  */
 COR_MUSTCHECK bool cor_archive_store(CorArchive *archive, CorBlobTemp *temp, const json_t *record,
                                      const char *key, CorArchiveStored *ret_stored, CorError *err);
+
+/**
+ * Remove a study, a series or an instance with its objects, derived ones included.
+ *
+ * The rows go in batches, each followed by its objects: interrupted, what is gone is gone as a
+ * whole, and cor_archive_recover() ends what a crash cut off.
+ *
+ * @param uids     study_instance_uid is needed
+ * @param ret_len  how many instances went
+ * @param err      NOT_FOUND if there is nothing of these UIDs
+ */
+COR_MUSTCHECK bool cor_archive_remove(CorArchive *archive, const CorCatalogUids *uids,
+                                      size_t *ret_len, CorError *err);
+
+/** Remove the objects whose rows went in a former life: once, before anything is stored. */
+COR_MUSTCHECK bool cor_archive_recover(CorArchive *archive, CorError *err);
 
 /** Lock the stripes of two texts (a key, a UID) against others that store or remove the same. */
 void cor_archive_lock(CorArchive *archive, const char *one, const char *other);

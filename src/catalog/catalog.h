@@ -273,6 +273,43 @@ COR_MUSTCHECK bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_u
                                       int64_t now_unix_ms, CorCatalogInstance **ret_removed,
                                       CorError *err);
 
+/* --- Removal of instances together with their objects: catalog-removal.c. --- */
+
+/* An object whose row is gone and which has to follow.  Begins all zero for a walk. */
+typedef struct CorCatalogRemoval {
+    char bucket[COR_CATALOG_BUCKET_SIZE];
+    char key[COR_KEY_SIZE];
+    int64_t at_unix_ms; /* when the row went */
+} CorCatalogRemoval;
+
+/**
+ * Take out instances of a study, a series, or the one named, and note that their objects are to
+ * follow.  Writes.
+ *
+ * @param uids     study_instance_uid is needed
+ * @param max      at most so many at once; 1 to COR_CATALOG_PAGE_MAX
+ * @param ret_len  how many went; fewer than max: nothing is left
+ */
+COR_MUSTCHECK bool cor_catalog_remove_below(CorSqlTxn *txn, const CorCatalogUids *uids, size_t max,
+                                            int64_t now_unix_ms, size_t *ret_len, CorError *err);
+
+/** Go to the next object that has to follow its row, in the order of bucket and key; *ret_has is
+ * false behind the last.  Reads. */
+COR_MUSTCHECK bool cor_catalog_next_removal(CorSqlTxn *txn, CorCatalogRemoval *removal,
+                                            bool *ret_has, CorError *err);
+
+/** True in *ret_is_due if that removal still stands: no row has taken the key since.  Reads. */
+COR_MUSTCHECK bool cor_catalog_removal_is_due(CorSqlTxn *txn, const CorCatalogRemoval *removal,
+                                              bool *ret_is_due, CorError *err);
+
+/** The object is gone, or is not to go any more.  Writes; cor_catalog_add() does it by itself. */
+COR_MUSTCHECK bool cor_catalog_forget_removal(CorSqlTxn *txn, const char *bucket, const char *key,
+                                              CorError *err);
+
+/** True in *ret_was if a row of this bucket and key was ever taken out.  Reads. */
+COR_MUSTCHECK bool cor_catalog_was_removed(CorSqlTxn *txn, const char *bucket, const char *key,
+                                           bool *ret_was, CorError *err);
+
 /**
  * Turn what a client names into instances.  Reads.
  *

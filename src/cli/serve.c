@@ -133,7 +133,8 @@ static bool open_archive(Server *server, CorError *err)
     const CorArchiveOptions options = {
         .catalog = server->catalog, .blobs = server->blobs, .hosts = server->viewer_hosts};
 
-    return cor_archive_new(&options, &server->archive, err);
+    return cor_archive_new(&options, &server->archive, err) &&
+           cor_archive_recover(server->archive, err);
 }
 
 static bool open_queues(Server *server, CorError *err)

@@ -20,18 +20,18 @@ CorCatalogUids cor_dicomweb_priv_uids(const CorHttpRequest *req);
 #define COR_DICOMWEB_HANDLER(name) \
     void cor_dicomweb_priv_##name(CorHttpRequest *req, CorHttpResponse *res, void *context)
 
-COR_DICOMWEB_HANDLER(search_studies);      /* qido.c */
-COR_DICOMWEB_HANDLER(search_series);       /* qido.c */
-COR_DICOMWEB_HANDLER(search_instances);    /* qido.c */
-COR_DICOMWEB_HANDLER(get_changes);         /* changes.c */
-COR_DICOMWEB_HANDLER(store_instances);     /* stow.c: the end of an upload */
-COR_DICOMWEB_HANDLER(delete_instances);    /* delete.c */
-COR_DICOMWEB_HANDLER(retrieve_instances);  /* wado-instances.c: study, series or instance */
-COR_DICOMWEB_HANDLER(retrieve_metadata);   /* wado-metadata.c */
-COR_DICOMWEB_HANDLER(retrieve_frames);     /* wado-frames.c */
-COR_DICOMWEB_HANDLER(retrieve_bulkdata);   /* wado-bulkdata.c */
-COR_DICOMWEB_HANDLER(retrieve_rendered);   /* wado-rendered.c: study, series, instance or frames */
-COR_DICOMWEB_HANDLER(retrieve_thumbnail);  /* wado-rendered.c */
-COR_DICOMWEB_HANDLER(retrieve_uri);        /* wado-uri.c */
+COR_DICOMWEB_HANDLER(search_studies);     /* qido.c */
+COR_DICOMWEB_HANDLER(search_series);      /* qido.c */
+COR_DICOMWEB_HANDLER(search_instances);   /* qido.c */
+COR_DICOMWEB_HANDLER(get_changes);        /* changes.c */
+COR_DICOMWEB_HANDLER(store_instances);    /* stow.c: the end of an upload */
+COR_DICOMWEB_HANDLER(delete_instances);   /* delete.c */
+COR_DICOMWEB_HANDLER(retrieve_instances); /* wado-instances.c: study, series or instance */
+COR_DICOMWEB_HANDLER(retrieve_metadata);  /* wado-metadata.c */
+COR_DICOMWEB_HANDLER(retrieve_frames);    /* wado-frames.c */
+COR_DICOMWEB_HANDLER(retrieve_bulkdata);  /* wado-bulkdata.c */
+COR_DICOMWEB_HANDLER(retrieve_rendered);  /* wado-rendered.c: study, series, instance or frames */
+COR_DICOMWEB_HANDLER(retrieve_thumbnail); /* wado-rendered.c */
+COR_DICOMWEB_HANDLER(retrieve_uri);       /* wado-uri.c */
 
 extern const CorHttpUpload cor_dicomweb_priv_upload; /* stow.c */

@@ -13,12 +13,12 @@
 #define SERIES STUDY "/series/{series}"
 #define INSTANCE SERIES "/instances/{instance}"
 
-#define GET(pattern_, handler_)                                                             \
-    {                                                                                       \
-        .method = "GET", .pattern = (pattern_), .handler = cor_dicomweb_priv_##handler_     \
+#define GET(pattern_, handler_)                                                         \
+    {                                                                                   \
+        .method = "GET", .pattern = (pattern_), .handler = cor_dicomweb_priv_##handler_ \
     }
-#define DELETE(pattern_)                                                                      \
-    {                                                                                         \
+#define DELETE(pattern_)                                                                         \
+    {                                                                                            \
         .method = "DELETE", .pattern = (pattern_), .handler = cor_dicomweb_priv_delete_instances \
     }
 #define STORE(pattern_)                                                                          \
@@ -86,9 +86,9 @@ bool cor_dicomweb_open(const CorDicomwebOptions *options, CorDicomweb **ret_dico
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for DICOMweb");
     }
     dicomweb->options = *options;
-    if (!cor_dicomweb_priv_offload_new(
-            THREADS_PER_HOST * (size_t) options->config->viewer_hosts_max, LINE_MAX,
-            &dicomweb->offload, err)) {
+    if (!cor_dicomweb_priv_offload_new(THREADS_PER_HOST *
+                                           (size_t) options->config->viewer_hosts_max,
+                                       LINE_MAX, &dicomweb->offload, err)) {
         return false;
     }
     *ret_dicomweb = COR_TAKE(dicomweb);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DICOMweb (PS3.18): search (QIDO-RS), retrieve (WADO-RS, WADO-URI), store (STOW-RS), delete, and the
- * feed of changes, under /dicom-web.
+/* DICOMweb (PS3.18): search (QIDO-RS), retrieve (WADO-RS, WADO-URI), store (STOW-RS), delete, and
+ * the feed of changes, under /dicom-web.
  *
  * Searches and metadata come from the catalogue; files and frames are sent as they are stored
  * wherever the client takes them so; whatever needs DICOM bytes to be understood (rendering,

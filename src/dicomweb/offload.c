@@ -178,10 +178,8 @@ void cor_dicomweb_priv_offload_request(CorOffload *offload, CorHttpRequest *req,
                                        CorHttpResponse *res, const CorOffloadRequest *request)
 {
     Ticket *ticket = cor_new(Ticket);
-    CorHttpParkOptions options = {.timeout_ms = ANSWER_TIMEOUT_MS,
-                                  .again = on_again,
-                                  .release = let_go,
-                                  .context = ticket};
+    CorHttpParkOptions options = {
+        .timeout_ms = ANSWER_TIMEOUT_MS, .again = on_again, .release = let_go, .context = ticket};
     CorError err = {0};
 
     if (!ticket) {

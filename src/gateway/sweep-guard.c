@@ -4,9 +4,9 @@
  *
  * Somebody may have put an old copy of catalog.db back.  Everything that came since would then be
  * without a row, and the sweeper would finish what a disk had begun.  Two things tell: a job among
- * those that succeeded last has an output without a row (when nothing is on its way the rows are
- * there whenever the event is), or more imports lay without a row than can have been cut off by a
- * crash.
+ * those that succeeded last has an output without a row that nobody has deleted (when nothing is on
+ * its way the rows are there whenever the event is), or more imports lay without a row than can
+ * have been cut off by a crash.
  */
 #include "gateway/gateway-priv.h"
 
@@ -67,12 +67,16 @@ static bool count_rows(CorSqlTxn *txn, void *arg, CorError *err)
 
     json_array_foreach(latest->outputs, index, output)
     {
+        const char *bucket = cor_json_string(output, "bucket", "");
+        const char *key = cor_json_string(output, "key", "");
         bool has_row = false;
-        if (!cor_catalog_has_key(txn, cor_json_string(output, "bucket", ""),
-                                 cor_json_string(output, "key", ""), &has_row, err)) {
+        bool was_removed = false;
+
+        if (!cor_catalog_has_key(txn, bucket, key, &has_row, err) ||
+            (!has_row && !cor_catalog_was_removed(txn, bucket, key, &was_removed, err))) {
             return false;
         }
-        latest->unnamed += !has_row;
+        latest->unnamed += !has_row && !was_removed;
     }
     return true;
 }

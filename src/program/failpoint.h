@@ -26,7 +26,8 @@
     X(AFTER_EVENT, "after-event", "the event is committed, the result is not acknowledged")       \
     X(WHILE_PUSHING, "while-pushing", "a frame is being sent to a client")                        \
     X(AFTER_STORE, "after-store", "an imported object is stored, the catalogue does not know it") \
-    X(AFTER_CATALOG, "after-catalog", "an imported object is catalogued, nobody was answered")
+    X(AFTER_CATALOG, "after-catalog", "an imported object is catalogued, nobody was answered")    \
+    X(AFTER_REMOVAL, "after-removal", "rows are deleted, their objects are not")
 
 typedef enum CorFailpoint {
 #define COR_FAILPOINT_ENUM_(name, text, where) COR_FAILPOINT_##name,
