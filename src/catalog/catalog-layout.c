@@ -3,8 +3,8 @@
  * table of fragments for compressed ones (PS3.5 section A.4).
  *
  * Answers are sent straight from these places, so a layout is taken whole and inside the object or
- * not at all; without one a host is asked for the frame.  The table lies in rows of BLOCK frames, so
- * that one frame of ten thousand costs one short row.
+ * not at all; without one a host is asked for the frame.  The table lies in rows of BLOCK frames,
+ * so that one frame of ten thousand costs one short row.
  */
 #include <endian.h>
 #include <stdlib.h>

@@ -14,9 +14,10 @@
 /* The statement of the lowest UID that is given; the order of the texts is that of the levels. */
 static CorSqlStmt *stmt_of(CorSqlTxn *txn, const CorCatalogUids *uids, const char *const texts[4])
 {
-    size_t level = uids->sop_instance_uid ? 3 : uids->series_instance_uid ? 2
-                   : uids->study_instance_uid                             ? 1
-                                                                          : 0;
+    size_t level = uids->sop_instance_uid      ? 3
+                   : uids->series_instance_uid ? 2
+                   : uids->study_instance_uid  ? 1
+                                               : 0;
     CorSqlStmt *stmt = cor_sql_stmt(txn, texts[level]);
 
     if (level >= 1) {
@@ -75,7 +76,7 @@ bool cor_catalog_headers(CorSqlTxn *txn, const CorCatalogUids *uids,
                                        const char *json, size_t size, CorError *err),
                          void *context, CorError *err)
 {
-#define HEADERS                                                                        \
+#define HEADERS                                                            \
     "SELECT t.study_uid, s.series_uid, i.sop_uid, a.body" COR_CATALOG_FROM \
     " JOIN attributes a ON a.instance = i.id"
     static const char *const texts[] = {HEADERS " ORDER BY i.id", HEADERS OF_STUDY,

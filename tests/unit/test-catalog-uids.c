@@ -134,8 +134,12 @@ static void assert_state(Fixture *fixture, CorCatalogUids uids, int instances, i
 
 static void the_state_changes_with_whatever_is_below_and_with_nothing_else(void **state)
 {
-    Item derived = {.study = "1.2", .series = "1.2.9", .sop = "1.2.9.1", .bucket = "output",
-                    .key = "d.dcm", .is_derived = true};
+    Item derived = {.study = "1.2",
+                    .series = "1.2.9",
+                    .sop = "1.2.9.1",
+                    .bucket = "output",
+                    .key = "d.dcm",
+                    .is_derived = true};
     Call call = {0};
 
     fixture_add_all(*state, items, COR_ARRAY_LEN(items));
@@ -216,8 +220,7 @@ static void fragments_of_each_frame_are_found_again(void **state)
     }
     json_t *members = json_pack("{s:{s:o}}", "pixel_data", "frames", frames);
     char *with = cor_json_text(members);
-    fixture_add(*state,
-                &(Item){.sop = "1.1.1.1", .key = "a.dcm", .with = with, .frames = FRAMES});
+    fixture_add(*state, &(Item){.sop = "1.1.1.1", .key = "a.dcm", .with = with, .frames = FRAMES});
     for (int i = 1; i <= FRAMES; i++) {
         Question question = ask_fragments(*state, "1.1.1.1", (uint32_t) i, COR_OK);
         assert_int_equal(question.len, i == SECOND ? 2 : 1);
@@ -239,10 +242,10 @@ static void fragments_of_each_frame_are_found_again(void **state)
 static void a_table_of_fragments_is_kept_whole_or_not_at_all(void **state)
 {
     static const char *const tables[] = {
-        "{\"pixel_data\":{\"frames\":[[1,2]]}}",           /* a frame is missing */
-        "{\"pixel_data\":{\"frames\":[[1,2],[3,98]]}}",    /* beyond the end */
-        "{\"pixel_data\":{\"frames\":[[1,2],[3]]}}",       /* half a pair */
-        "{\"pixel_data\":{\"frames\":[[1,2],[]]}}",        /* nothing */
+        "{\"pixel_data\":{\"frames\":[[1,2]]}}",        /* a frame is missing */
+        "{\"pixel_data\":{\"frames\":[[1,2],[3,98]]}}", /* beyond the end */
+        "{\"pixel_data\":{\"frames\":[[1,2],[3]]}}",    /* half a pair */
+        "{\"pixel_data\":{\"frames\":[[1,2],[]]}}",     /* nothing */
         "{\"pixel_data\":{\"frames\":[[1,2],[-3,4]]}}",
         "{\"pixel_data\":{\"frames\":[[1,2],[\"3\",4]]}}",
         "{\"pixel_data\":{\"frames\":[[1,2],7]}}",
