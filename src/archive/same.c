@@ -16,7 +16,7 @@
 #include "base/array.h"
 #include "base/json.h"
 
-enum { CHUNK = 256 * 1024 };
+enum { CHUNK = 256 * 1024, PAIR = 2 * CHUNK };
 
 typedef struct Rest {
     int file;
@@ -43,7 +43,7 @@ static bool read_chunk(const Rest *rest, uint64_t at, uint8_t *chunk, size_t siz
 
 static bool compare(const Rest *one, const Rest *other, bool *ret_is_same, CorError *err)
 {
-    uint8_t *chunks = malloc((size_t) 2 * CHUNK);
+    uint8_t *chunks = malloc(PAIR);
     bool is_same = one->size == other->size;
     bool ok = chunks || cor_fail(err, COR_ERR_NOMEM, "out of memory to compare files");
 
