@@ -8,7 +8,7 @@ void cor_dicomweb_priv_store_instances(CorHttpRequest *req, CorHttpResponse *res
     cor_http_problem(res, 501, NULL, "not yet");
 }
 
-static bool data(void *upload, const void *bytes, size_t size, CorHttpResponse *res)
+static bool data(void *upload, const void *bytes, size_t *size, CorHttpResponse *res)
 {
     (void) upload;
     (void) bytes;

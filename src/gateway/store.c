@@ -89,12 +89,12 @@ static bool begin(CorHttpRequest *req, CorHttpResponse *res, void *context, void
     return true;
 }
 
-static bool data(void *context, const void *bytes, size_t size, CorHttpResponse *res)
+static bool data(void *context, const void *bytes, size_t *size, CorHttpResponse *res)
 {
     Upload *upload = context;
     CorError err = {0};
 
-    if (!cor_blob_temp_write(upload->temp, bytes, size, &err)) {
+    if (!cor_blob_temp_write(upload->temp, bytes, *size, &err)) {
         cor_http_fail(res, NULL, &err);
         return false;
     }

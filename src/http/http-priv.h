@@ -8,8 +8,9 @@
  *   http-answer.c    a filled response becomes bytes
  *   http-watch.c     the thread that watches deadlines, peers and heartbeats
  *   http-stream.c, http-park.c   answers that take their time
+ *   http-hold.c      uploads that must wait
  *
- * Locks are taken in this order: server, stream or park, libmicrohttpd's own.
+ * Locks are taken in this order: server; stream, park or hold; libmicrohttpd's own.
  */
 #pragma once
 
@@ -20,6 +21,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "http/http-hold.h"
 #include "http/http-route.h"
 #include "http/http-target.h"
 #include "program/thread.h"
@@ -40,11 +42,12 @@ typedef enum HttpPhase {
     HTTP_PHASE_COUNT_
 } HttpPhase;
 
-/* What the watch does to a connection whose answer is suspended.  Called with the server's lock. */
+/* What the watch does to a connection that is suspended.  Called with the server's lock. */
 typedef struct HttpSuspension {
     void (*tick)(void *object, int64_t now_ms); /* heartbeat, time-out */
     void (*drain)(void *object);                /* the server drains: come to an end */
     void (*gone)(void *object);                 /* the peer has left, or the server stops */
+    bool may_end_sending; /* a peer that says no more has not left: what it said waits to be read */
 } HttpSuspension;
 
 /* One of libmicrohttpd's threads, with the connections that are its own. */
@@ -150,6 +153,7 @@ struct CorHttpResponse {
 typedef enum HttpStage {
     HTTP_STAGE_HEADERS,  /* the headers are there */
     HTTP_STAGE_BODY,     /* body bytes, or their end */
+    HTTP_STAGE_HELD,     /* the rest of the body bytes, which had to wait */
     HTTP_STAGE_REFUSED,  /* res says no; the small rest of the body is drained, then it is sent */
     HTTP_STAGE_LINGER,   /* res was sent raw; the rest is drained, then the connection is cut */
     HTTP_STAGE_PARKED,   /* woken, timed out or left */
@@ -183,6 +187,7 @@ struct CorHttpRequest {
     json_t *json;
     void *upload;
     bool has_upload;
+    CorHttpHold *hold; /* NULL: the upload never waits */
 
     CorHttpPark *park;
     bool upgrade_is_done;
@@ -246,3 +251,13 @@ bool cor_http_priv_park_suspend(CorHttpPark *park, CorHttpRequest *req);
 HttpParkState cor_http_priv_park_state(CorHttpPark *park);
 void cor_http_priv_park_again(CorHttpPark *park, CorHttpRequest *req, bool is_woken);
 void cor_http_priv_park_drop(CorHttpPark *park);
+
+/* http-hold.c */
+typedef enum HttpHeld {
+    HTTP_HELD,         /* the connection is suspended */
+    HTTP_NOT_HELD,     /* it was released meanwhile: ask the consumer again */
+    HTTP_HELD_NO_MORE, /* close it */
+} HttpHeld;
+HttpHeld cor_http_priv_hold_suspend(CorHttpHold *hold, CorHttpRequest *req);
+bool cor_http_priv_hold_resume(CorHttpHold *hold, CorHttpRequest *req);
+void cor_http_priv_hold_drop(CorHttpHold *hold);

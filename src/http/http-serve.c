@@ -196,6 +196,9 @@ void cor_http_priv_request_free(CorHttpRequest *req)
     if (req->park) {
         cor_http_priv_park_drop(req->park);
     }
+    if (req->hold) {
+        cor_http_priv_hold_drop(req->hold);
+    }
     cor_http_priv_res_done(&req->res);
     json_decref(req->json);
     free(req->body);
@@ -262,10 +265,8 @@ static void extend_deadline(CorHttpRequest *req)
 {
     uint64_t rate = (uint64_t) req->server->options.bytes_per_s_min;
 
-    if (req->route->route.body == COR_HTTP_BODY_STREAM) {
-        atomic_store(&req->conn->deadline_ms,
-                     req->body_deadline_ms + (int64_t) (req->body_seen / rate) * 1000);
-    }
+    atomic_store(&req->conn->deadline_ms,
+                 req->body_deadline_ms + (int64_t) (req->body_seen / rate) * 1000);
 }
 
 /* Say no.  libmicrohttpd takes an answer at header time for a refusal to read on and ends the
@@ -321,17 +322,25 @@ static bool grow_body(CorHttpRequest *req, size_t size)
     return true;
 }
 
-static bool take_body(CorHttpRequest *req, const char *data, size_t size)
+/* Refuse a body that with these bytes is too long. */
+static bool check_size(CorHttpRequest *req, size_t more)
 {
-    const CorHttpRoute *route = &req->route->route;
-
-    if (req->body_seen > req->body_max) {
+    if (req->body_seen + more > req->body_max) {
         cor_http_problem(&req->res, 413, NULL, "the body is larger than %llu bytes",
                          (unsigned long long) req->body_max);
         return false;
     }
-    if (route->body == COR_HTTP_BODY_STREAM) {
-        return route->upload->data(req->upload, data, size, &req->res);
+    return true;
+}
+
+static bool take_body(CorHttpRequest *req, const char *data, size_t size)
+{
+    const CorHttpRoute *route = &req->route->route;
+
+    bool fits = check_size(req, size);
+    req->body_seen += size;
+    if (!fits) {
+        return false;
     }
     if (route->body == COR_HTTP_BODY_NONE) {
         return true;
@@ -430,19 +439,65 @@ static enum MHD_Result on_headers(CorHttpRequest *req)
     return MHD_YES;
 }
 
+static enum MHD_Result hold(CorHttpRequest *req)
+{
+    if (!req->hold) {
+        cor_http_problem(&req->res, 500, NULL, "the server failed; its log says why");
+        return refuse(req);
+    }
+    HttpHeld held = cor_http_priv_hold_suspend(req->hold, req);
+    if (held == HTTP_HELD) {
+        req->stage = HTTP_STAGE_HELD;
+    }
+    return held == HTTP_HELD_NO_MORE ? MHD_NO : MHD_YES;
+}
+
+/* Give a stream's bytes to its consumer until it has taken all or wants to wait. */
+static enum MHD_Result stream_body(CorHttpRequest *req, const char *data, size_t *size)
+{
+    enum MHD_Result result = MHD_YES;
+
+    while (*size > 0 && result == MHD_YES && req->stage == HTTP_STAGE_BODY) {
+        size_t taken = *size;
+        if (!check_size(req, taken) ||
+            !req->route->route.upload->data(req->upload, data, &taken, &req->res)) {
+            req->body_seen += *size;
+            *size = 0;
+            return refuse(req);
+        }
+        assert(taken <= *size);
+        data += taken;
+        *size -= taken;
+        req->body_seen += taken;
+        extend_deadline(req);
+        if (*size > 0) {
+            result = hold(req);
+        }
+    }
+    return result;
+}
+
 static enum MHD_Result on_body(CorHttpRequest *req, const char *data, size_t *size)
 {
     size_t taken = *size;
 
+    if (req->stage == HTTP_STAGE_HELD) {
+        req->stage = HTTP_STAGE_BODY;
+        if (!cor_http_priv_hold_resume(req->hold, req)) {
+            return MHD_NO;
+        }
+    }
+    if (req->stage == HTTP_STAGE_BODY && req->route->route.body == COR_HTTP_BODY_STREAM) {
+        return stream_body(req, data, size);
+    }
     *size = 0;
-    req->body_seen += taken;
     switch (req->stage) {
     case HTTP_STAGE_BODY:
-        extend_deadline(req);
         return take_body(req, data, taken) ? MHD_YES : refuse(req);
     case HTTP_STAGE_REFUSED:
         return MHD_YES;
     case HTTP_STAGE_LINGER:
+        req->body_seen += taken;
         return req->body_seen > COR_HTTP_PRIV_LINGER_MAX ? MHD_NO : MHD_YES;
     default:
         return MHD_NO;

@@ -55,8 +55,10 @@ typedef void (*CorHttpHandler)(CorHttpRequest *req, CorHttpResponse *res, void *
 typedef struct CorHttpUpload {
     /* Headers are there.  *ret_upload is what the others get.  NULL: nothing to prepare. */
     bool (*begin)(CorHttpRequest *req, CorHttpResponse *res, void *context, void **ret_upload);
-    /* The next bytes; may block on a disk. */
-    bool (*data)(void *upload, const void *data, size_t size, CorHttpResponse *res);
+    /* The next bytes; may block on a disk.  *size is how many there are; set it to fewer to take
+     * only those now: the rest comes again when the hold is released that begin() made with
+     * cor_http_hold_new(). */
+    bool (*data)(void *upload, const void *data, size_t *size, CorHttpResponse *res);
     /* The body was cut, refused or timed out: drop what was begun.  Not called after the handler
      * has run, which gets the upload from cor_http_req_upload() and then owns it. */
     void (*abort)(void *upload);

@@ -122,7 +122,8 @@ static void look(CorHttpServer *server, bool with_peers)
         conn->suspension->tick(conn->suspended, now_ms);
         if (with_peers) {
             batch[len] = conn;
-            polls[len++] = (struct pollfd){.fd = conn->fd, .events = POLLRDHUP};
+            polls[len++] = (struct pollfd){
+                .fd = conn->fd, .events = conn->suspension->may_end_sending ? 0 : POLLRDHUP};
         }
         if (len == POLL_BATCH) {
             look_at_peers(batch, polls, len);

@@ -166,9 +166,10 @@ static bool upload_begin(CorHttpRequest *req, CorHttpResponse *res, void *contex
     return true;
 }
 
-static bool upload_data(void *context, const void *data, size_t size, CorHttpResponse *res)
+static bool upload_data(void *context, const void *data, size_t *ret_size, CorHttpResponse *res)
 {
     Upload *upload = context;
+    size_t size = *ret_size;
 
     if (size >= 4 && memcmp(data, "full", 4) == 0) {
         cor_http_problem(res, 507, NULL, "the disk is full");
