@@ -5,8 +5,6 @@ The table at the end says for each file its transfer syntax, who was the judge a
 """
 import fnmatch
 import io
-import os
-import pathlib
 import re
 
 import numpy
@@ -14,12 +12,11 @@ import pydicom
 import pytest
 from pydicom.pixel_data_handlers.util import apply_color_lut, apply_modality_lut
 
+import corpus
 import judge
 import reader
 from conftest import TABLE
-
-SHARED = pathlib.Path(os.environ.get('COR_SHARED_DIR', reader.ROOT.parent / 'shared')) / 'data'
-PYDICOM = pathlib.Path(pydicom.__file__).parent / 'data'
+from corpus import PYDICOM, SHARED
 
 # What is refused: pattern of the path, stage (open, index, pixels), pattern of the whole reason.  A refusal that is
 # not here fails, and so does a line that nothing needs any more.
@@ -71,17 +68,7 @@ NO_JUDGE = {
 USED = set()
 
 
-def files():
-    found = []
-    if SHARED.is_dir():
-        found += [(str(path.relative_to(SHARED)), path) for path in SHARED.rglob('*') if path.is_file()]
-    for folder in ('test_files', 'charset_files', 'palettes'):
-        found += [('pydicom/' + str(path.relative_to(PYDICOM)), path)
-                  for path in (PYDICOM / folder).rglob('*') if path.is_file()]
-    return sorted(found)
-
-
-FILES = files()
+FILES = corpus.files()
 
 
 def check_refusals(name, refusals):
