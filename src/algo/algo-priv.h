@@ -154,6 +154,10 @@ typedef struct CorProcessing6 {
     CorAlgoChoice choice;
 } CorProcessing6;
 
+/* One label, the liver, in the magenta of the reference. */
+#define COR_ALGO_PRIV_LIVER_LABEL_LEN 1
+extern const CorAlgoLabel cor_algo_priv_liver_labels[COR_ALGO_PRIV_LIVER_LABEL_LEN];
+
 extern const CorAlgorithm cor_algo_priv_processing_1;
 extern const CorAlgorithm cor_algo_priv_processing_6;
 

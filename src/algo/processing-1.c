@@ -157,6 +157,8 @@ const CorAlgorithm cor_algo_priv_processing_1 = {
     .params_schema = cor_algo_priv_schema_processing_1,
     .scopes = COR_SCOPE_IMAGE | COR_SCOPE_SERIES,
     .outputs = outputs,
+    .labels = cor_algo_priv_liver_labels,
+    .label_len = COR_ALGO_PRIV_LIVER_LABEL_LEN,
     .check = check,
     .run = run,
 };

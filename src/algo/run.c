@@ -9,6 +9,15 @@
 
 #include "algo/algo-priv.h"
 
+const CorAlgoLabel cor_algo_priv_liver_labels[] = {
+    {.number = 1,
+     .id = "liver",
+     .name = "Liver",
+     .rgb = {255, 0, 255},
+     .category = {"123037004", "SCT", "Anatomical Structure"},
+     .type = {"10200004", "SCT", "Liver"}},
+};
+
 bool cor_algo_priv_check(const CorPlane *plane, CorError *err)
 {
     if (!cor_plane_check(plane, err)) {

@@ -48,6 +48,7 @@ typedef struct Run {
     size_t picture_bytes;
     Totals totals;
     json_t *measurements; /* of the latest slice */
+    json_t *conclusion;   /* of the algorithm, NULL if it had none */
     bool has_reported;
     int64_t emit_us;
 } Run;
@@ -68,6 +69,7 @@ static void run_done(Run *run)
     free(run->picture);
     free(run->params_text);
     json_decref(run->measurements);
+    json_decref(run->conclusion);
 }
 
 /* Report; the first report of a run is 0 and the last 1, whatever the algorithm says. */
@@ -86,25 +88,46 @@ static bool report(void *context, double fraction, CorError *err)
                          : cor_host_priv_progress(run->host, fraction, "compute", err);
 }
 
+/* What the header says of a slice. */
+static CorAlgoSlice describe_slice(const CorHostSlice *source)
+{
+    CorAlgoSlice slice = {.plane = {.width_px = source->columns, .height_px = source->rows},
+                          .row_spacing_mm = source->row_spacing_mm,
+                          .column_spacing_mm = source->column_spacing_mm,
+                          .thickness_mm = source->thickness_mm,
+                          .has_place = source->has_position};
+
+    memcpy(slice.position_mm, source->position_mm, sizeof(slice.position_mm));
+    memcpy(slice.orientation, source->orientation, sizeof(slice.orientation));
+    return slice;
+}
+
+static bool describe(void *context, size_t slice, CorAlgoSlice *ret_slice, CorError *err)
+{
+    const Run *run = context;
+
+    if (slice >= run->slices.len) {
+        return cor_fail(err, COR_ERR_BUG, "the algorithm asks for a slice that there is not");
+    }
+    *ret_slice = describe_slice(&run->slices.items[slice]);
+    return true;
+}
+
 static bool load(void *context, size_t slice, CorAlgoSlice *ret_slice, CorError *err)
 {
     Run *run = context;
-    const CorHostSlice *source = &run->slices.items[slice];
-    CorDicomFrameInfo info;
 
+    if (!describe(run, slice, ret_slice, err)) {
+        return false;
+    }
     unload(run);
     run->loaded = slice;
     if (!cor_host_priv_check(run->host, err) ||
-        !cor_host_priv_open_input(run->host, source->input, &run->dicom, err) ||
-        !cor_dicom_modality_plane(run->dicom, 0, &run->values, err) ||
-        !cor_dicom_frame_info(run->dicom, 0, &info, err)) {
+        !cor_host_priv_open_input(run->host, run->slices.items[slice].input, &run->dicom, err) ||
+        !cor_dicom_modality_plane(run->dicom, 0, &run->values, err)) {
         return false;
     }
-    *ret_slice = (CorAlgoSlice){.plane = *cor_dicom_frame_plane(run->values)};
-    if (info.has_spacing) {
-        ret_slice->row_spacing_mm = info.row_spacing_mm;
-        ret_slice->column_spacing_mm = info.column_spacing_mm;
-    }
+    ret_slice->plane = *cor_dicom_frame_plane(run->values);
     return true;
 }
 
@@ -185,7 +208,7 @@ static bool send_capture(Run *run, const CorAlgoResult *result, const CorDicomCa
     }
     bool ok = make_record(file, size, &record, err);
     if (ok) {
-        output = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:O, s:o}", "role", "overlay",
+        output = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:O*, s:o}", "role", "overlay",
                            "media_type", "application/dicom", "source", (json_int_t) source->input,
                            "sop_instance_uid", capture->sop_instance_uid, "series_instance_uid",
                            capture->series_instance_uid, "source_sop_instance_uid",
@@ -227,17 +250,31 @@ static bool emit(void *context, const CorAlgoResult *result, CorError *err)
 
     if (result->slice != run->loaded) {
         CorAlgoSlice again;
-        if (result->slice >= run->slices.len || !load(run, result->slice, &again, err)) {
-            cor_error_wrap(err, "result of a slice that there is not");
+        if (!load(run, result->slice, &again, err)) {
             return false;
         }
     }
+    if (run->slices.items[result->slice].is_emitted) {
+        return cor_fail(err, COR_ERR_BUG, "the algorithm emits a slice twice");
+    }
+    run->slices.items[result->slice].is_emitted = true;
     add_up(&run->totals, result);
     json_decref(run->measurements);
     run->measurements = json_incref(result->measurements);
     bool ok = !run->wants_overlay || emit_overlay(run, result, err);
     run->emit_us += cor_time_us() - before_us;
     return ok;
+}
+
+static bool conclude(void *context, const json_t *measurements, CorError *err)
+{
+    Run *run = context;
+
+    if (run->conclusion || !json_is_object(measurements)) {
+        return cor_fail(err, COR_ERR_BUG, "the algorithm concludes twice, or with nothing");
+    }
+    run->conclusion = json_deep_copy(measurements);
+    return run->conclusion || cor_fail(err, COR_ERR_NOMEM, "out of memory for measurements");
 }
 
 static bool is_wanted(const json_t *outputs, const char *role)
@@ -295,7 +332,7 @@ static json_t *summarise(const Run *run)
 {
     const Totals *totals = &run->totals;
 
-    if (run->slices.len == 1) {
+    if (run->slices.len == 1 && run->measurements && !run->conclusion) {
         return json_incref(run->measurements);
     }
     json_t *json =
@@ -311,6 +348,9 @@ static json_t *summarise(const Run *run)
         (void) json_object_set_new(json, "mean_hu", json_real(mean));
         (void) json_object_set_new(json, "sd_hu", json_real(sqrt(COR_MAX(variance, 0.0))));
     }
+    if (json && run->conclusion) {
+        (void) json_object_update(json, run->conclusion);
+    }
     return json;
 }
 
@@ -318,9 +358,11 @@ static bool compute(Run *run, json_t **ret_result, CorError *err)
 {
     CorAlgoJob job = {.params = run->params,
                       .slice_len = run->slices.len,
+                      .describe = describe,
                       .load = load,
                       .emit = emit,
                       .progress = report,
+                      .conclude = conclude,
                       .context = run};
     int64_t before_us = cor_time_us();
 

@@ -64,8 +64,15 @@ static bool read_slice(CorHostContext *context, size_t input, CorHostSlice *slic
                         (unsigned) image.frames);
     }
     slice->instance_number = info.has_instance_number ? info.instance_number : 0;
-    slice->has_place = info.has_position && info.has_orientation;
-    if (slice->has_place) {
+    slice->columns = image.columns;
+    slice->rows = image.rows;
+    if (info.has_spacing) {
+        slice->row_spacing_mm = info.row_spacing_mm;
+        slice->column_spacing_mm = info.column_spacing_mm;
+    }
+    slice->thickness_mm = info.has_thickness ? info.thickness_mm : 0;
+    slice->has_position = info.has_position && info.has_orientation;
+    if (slice->has_position) {
         memcpy(slice->position_mm, info.position_mm, sizeof(slice->position_mm));
         memcpy(slice->orientation, info.orientation, sizeof(slice->orientation));
     }
@@ -93,7 +100,7 @@ static void find_places(CorHostSlices *slices)
 
     for (size_t i = 0; i < slices->len; i++) {
         CorHostSlice *slice = &slices->items[i];
-        has_places &= slice->has_place && is_parallel(first, slice) &&
+        has_places &= slice->has_position && is_parallel(first, slice) &&
                       strcmp(first->series_instance_uid, slice->series_instance_uid) == 0;
         slice->place_mm = normal[0] * slice->position_mm[0] + normal[1] * slice->position_mm[1] +
                           normal[2] * slice->position_mm[2];

@@ -23,11 +23,18 @@ typedef struct CorHostSlice {
     size_t input; /* index of the descriptor */
     char sop_instance_uid[COR_UID_SIZE];
     char series_instance_uid[COR_UID_SIZE];
-    bool has_place;
+    bool has_position;     /* orientation and position_mm are known */
+    bool has_place;        /* place_mm is: the same for all slices of a request */
     double place_mm;       /* along the normal of the first slice */
     double orientation[6]; /* direction cosines of a row, then of a column */
     double position_mm[3];
     int64_t instance_number;
+    uint32_t columns;
+    uint32_t rows;
+    double row_spacing_mm; /* 0: unknown, like the others */
+    double column_spacing_mm;
+    double thickness_mm;
+    bool is_emitted; /* for whoever runs an algorithm over them */
 } CorHostSlice;
 
 typedef struct CorHostSlices {

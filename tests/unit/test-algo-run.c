@@ -593,11 +593,44 @@ static void algorithms_are_found_by_id(void **state)
     assert_null(cor_algo_find(""));
 }
 
+static void check_code(const CorAlgoCode *code, bool is_required)
+{
+    if (!code->value) {
+        assert_false(is_required);
+        return;
+    }
+    assert_in_range(strlen(code->value), 1, 16);
+    assert_in_range(strlen(code->scheme), 1, 16);
+    assert_in_range(strlen(code->meaning), 1, 64);
+}
+
+static void every_label_has_a_number_a_name_and_codes(void **state)
+{
+    size_t len = 0;
+    const CorAlgorithm *const *all = cor_algo_all(&len);
+    (void) state;
+
+    for (size_t i = 0; i < len; i++) {
+        assert_in_range(all[i]->label_len, 0, COR_ALGO_LABELS_MAX);
+        for (size_t n = 0; n < all[i]->label_len; n++) {
+            const CorAlgoLabel *label = &all[i]->labels[n];
+
+            assert_true(label->number > (n > 0 ? label[-1].number : 0));
+            assert_in_range(strlen(label->id), 1, 64);
+            assert_in_range(strlen(label->name), 1, 64);
+            check_code(&label->category, true);
+            check_code(&label->type, true);
+            check_code(&label->side, false);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_parameters_on_any_size_give_what_the_definition_gives),
         cmocka_unit_test(extreme_parameters_run_on_every_size),
+        cmocka_unit_test(every_label_has_a_number_a_name_and_codes),
         cmocka_unit_test(measurements_are_those_of_the_masked_pixels),
         cmocka_unit_test(nothing_found_is_a_result_without_mean),
         cmocka_unit_test(the_right_side_is_the_left_side_of_the_mirrored_image),
