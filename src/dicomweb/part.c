@@ -79,7 +79,7 @@ typedef struct Pieces {
     size_t iov_len;
     Map maps[PIECES_MAX];
     size_t maps_len;
-    char texts[]; /* a head for each part, and the tail */
+    char *texts; /* a head for each part, and the tail */
 } Pieces;
 
 static void pieces_free(void *context)
@@ -90,6 +90,7 @@ static void pieces_free(void *context)
         (void) munmap(pieces->maps[i].address, pieces->maps[i].size);
     }
     pieces->parts.release(pieces->parts.context);
+    free(pieces->texts);
     free(pieces);
 }
 
@@ -162,7 +163,7 @@ static bool fill_pieces(Pieces *pieces, const char *boundary, CorError *err)
 static void send_pieces(CorHttpResponse *res, const CorParts *parts, const char *boundary)
 {
     char type[COR_BUNDLE_TEXT_SIZE];
-    Pieces *pieces = malloc(sizeof(*pieces) + (parts->len + 1) * COR_BUNDLE_TEXT_SIZE);
+    Pieces *pieces = cor_new(Pieces);
     CorError err = {0};
 
     if (!pieces) {
@@ -172,8 +173,13 @@ static void send_pieces(CorHttpResponse *res, const CorParts *parts, const char 
         return;
     }
     pieces->parts = *parts;
-    pieces->iov_len = 0;
-    pieces->maps_len = 0;
+    pieces->texts = cor_new_array(char, (parts->len + 1) * COR_BUNDLE_TEXT_SIZE);
+    if (!pieces->texts) {
+        pieces_free(pieces);
+        (void) cor_fail(&err, COR_ERR_NOMEM, "out of memory for an answer");
+        cor_http_fail(res, NULL, &err);
+        return;
+    }
     if (!fill_pieces(pieces, boundary, &err)) {
         pieces_free(pieces);
         cor_dicomweb_priv_refuse(res, &err);

@@ -29,7 +29,7 @@ PENDING bool cor_host_transcode(CorHostPool *pool, int fd, const char *transfer_
 PENDING bool cor_host_frame(CorHostPool *pool, int fd, unsigned frame,
                             const char *transfer_syntax_uid, int64_t timeout_ms,
                             CorHostFile *ret_file, CorError *err)
-{
+{ // style-ok: as declared
     (void) pool;
     (void) fd;
     (void) frame;

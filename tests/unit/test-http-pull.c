@@ -45,13 +45,16 @@ static void on_end(void *context)
 static void handler(CorHttpRequest *req, CorHttpResponse *res, void *context)
 {
     Fixture *fixture = context;
-    const char *size = cor_http_req_query(req, "size");
+    const int64_t range[2] = {0, INT64_MAX};
+    int64_t size = 0;
     CorHttpPullOptions options = {.type = "text/plain",
-                                  .size = size ? strtoull(size, NULL, 10) : COR_HTTP_PULL_ANY,
+                                  .size = COR_HTTP_PULL_ANY,
                                   .pull = give,
                                   .on_end = on_end,
                                   .context = fixture};
 
+    assert_true(cor_http_req_query_integer(req, "size", range, -1, &size, NULL));
+    options.size = size < 0 ? COR_HTTP_PULL_ANY : (uint64_t) size;
     cor_http_pull_unref(COR_TAKE(fixture->pull));
     assert_true(cor_http_res_pull(res, &options, &fixture->pull, NULL));
     if (cor_http_req_query(req, "replaced")) {
