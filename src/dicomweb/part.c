@@ -173,7 +173,8 @@ static void send_pieces(CorHttpResponse *res, const CorParts *parts, const char 
         return;
     }
     pieces->parts = *parts;
-    pieces->texts = cor_new_array(char, (parts->len + 1) * COR_BUNDLE_TEXT_SIZE);
+    const size_t texts_size = (parts->len + 1) * COR_BUNDLE_TEXT_SIZE;
+    pieces->texts = cor_new_array(char, texts_size);
     if (!pieces->texts) {
         pieces_free(pieces);
         (void) cor_fail(&err, COR_ERR_NOMEM, "out of memory for an answer");
