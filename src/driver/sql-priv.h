@@ -50,6 +50,18 @@ typedef struct CorSqlCheckpointer {
     bool is_stopping; /* guarded by mutex */
 } CorSqlCheckpointer;
 
+#define COR_SQL_WATCHERS_MAX 8
+
+typedef struct CorSqlWatcher {
+    CorSqlCommitted *committed; /* NULL: this place is free */
+    void *context;
+} CorSqlWatcher;
+
+typedef struct CorSqlWatchers {
+    pthread_mutex_t mutex;
+    CorSqlWatcher items[COR_SQL_WATCHERS_MAX]; /* guarded by mutex */
+} CorSqlWatchers;
+
 /* The writer thread of a database and its line. */
 typedef struct CorSqlWriter {
     CorSqlTxn *txn; /* writer thread only, after start */
@@ -67,6 +79,7 @@ typedef struct CorSqlWriter {
     int64_t commits;
     int64_t synced;
 
+    CorSqlWatchers watchers;
     CorSqlCheckpointer checkpointer;
     int wal_pages;         /* writer thread only, as all below */
     int wal_pages_told;    /* when the checkpointer was asked last */
@@ -100,6 +113,12 @@ COR_MUSTCHECK bool cor_sql_priv_connect(const char *path, bool is_writer, int ca
 
 /** Close a connection and its statements.  NULL is ignored. */
 void cor_sql_priv_disconnect(CorSqlTxn *txn);
+
+/** Give a connection the SQL function of cor_sql_bind_match(). */
+COR_MUSTCHECK bool cor_sql_priv_add_match(CorSqlTxn *txn, CorError *err);
+
+/** Call everybody who watches. */
+void cor_sql_priv_tell_watchers(CorSqlWatchers *watchers);
 
 /** Reset what a function has used. */
 void cor_sql_priv_end(CorSqlTxn *txn);

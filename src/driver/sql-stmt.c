@@ -110,7 +110,7 @@ bool cor_sql_priv_connect(const char *path, bool is_writer, int cache_kib, CorSq
         return false;
     }
     (void) sqlite3_busy_timeout(txn->conn, 5000); /* an operator's shell may hold the lock */
-    if (!set_pragmas(txn, is_writer, cache_kib, err)) {
+    if (!set_pragmas(txn, is_writer, cache_kib, err) || !cor_sql_priv_add_match(txn, err)) {
         cor_sql_priv_disconnect(txn);
         return false;
     }

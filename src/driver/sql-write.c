@@ -235,6 +235,8 @@ static void run_group(CorSqlWriter *writer, CorSqlRequest *group)
     if (!commit(writer, &failure)) {
         roll_back(writer->txn);
         fail_group(group, &failure);
+    } else {
+        cor_sql_priv_tell_watchers(&writer->watchers);
     }
     cor_sql_priv_end(writer->txn);
 }
@@ -328,6 +330,7 @@ bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, CorSqlTxn *
     }
     sqlite3_wal_hook(txn->conn, note_log_pages, writer);
     pthread_mutex_init(&writer->mutex, NULL);
+    pthread_mutex_init(&writer->watchers.mutex, NULL);
     pthread_cond_init(&writer->wake, NULL);
     if (!cor_sql_priv_checkpointer_start(&writer->checkpointer, checkpoint_txn, &writer->lost_sync,
                                          err)) {
@@ -340,6 +343,7 @@ bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, CorSqlTxn *
     cor_sql_priv_checkpointer_stop(&writer->checkpointer);
 out:
     pthread_cond_destroy(&writer->wake);
+    pthread_mutex_destroy(&writer->watchers.mutex);
     pthread_mutex_destroy(&writer->mutex);
     return false;
 }
@@ -353,6 +357,7 @@ void cor_sql_priv_writer_stop(CorSqlWriter *writer)
     pthread_join(writer->thread, NULL);
     cor_sql_priv_checkpointer_stop(&writer->checkpointer);
     pthread_cond_destroy(&writer->wake);
+    pthread_mutex_destroy(&writer->watchers.mutex);
     pthread_mutex_destroy(&writer->mutex);
     cor_sql_priv_disconnect(writer->txn);
 }

@@ -133,6 +133,17 @@ COR_MUSTCHECK bool cor_sql_write_async(CorSql *db, CorSqlRun *run, CorSqlDone *d
  */
 COR_MUSTCHECK bool cor_sql_read(CorSql *db, CorSqlRun *run, void *arg, CorError *err);
 
+/** Called on the writer thread after a COMMIT: readers see it.  As short as a CorSqlDone, and must
+ * not call cor_sql_watch() or cor_sql_unwatch(). */
+typedef void CorSqlCommitted(void *context);
+
+/** Hear of each commit from now on, whoever made it.  LIMIT if eight do already. */
+COR_MUSTCHECK bool cor_sql_watch(CorSql *db, CorSqlCommitted *committed, void *context,
+                                 CorError *err);
+
+/** End it; when this returns, no call runs or will come. */
+void cor_sql_unwatch(CorSql *db, CorSqlCommitted *committed, void *context);
+
 /**
  * Bring the tables of a room to the newest version: runs the steps that this file has not seen, in
  * order, and notes the version.  Call it inside cor_sql_write() before anything else.
@@ -172,6 +183,14 @@ void cor_sql_bind_text_size(CorSqlStmt *stmt, int index, const char *text, size_
 /** Bind size bytes as BLOB; NULL binds SQL NULL. */
 void cor_sql_bind_blob(CorSqlStmt *stmt, int index, const void *data, size_t size);
 void cor_sql_bind_null(CorSqlStmt *stmt, int index);
+
+/**
+ * A test of a text; NULL for SQL NULL.  Must be short, and depend on nothing but its arguments.
+ */
+typedef bool CorSqlMatch(const void *context, const char *text, size_t size);
+
+/** Bind a test for "matches(?n, column)", which is 1 or 0.  The context is borrowed like texts. */
+void cor_sql_bind_match(CorSqlStmt *stmt, int index, CorSqlMatch *match, const void *context);
 
 /** Run to the end, dropping rows; afterwards the statement can be bound and run again. */
 COR_MUSTCHECK bool cor_sql_run(CorSqlStmt *stmt, CorError *err);
