@@ -20,6 +20,17 @@ ALTER TABLE instance ADD COLUMN pixel_offset INTEGER;
 ALTER TABLE instance ADD COLUMN frame_bytes INTEGER;
 ALTER TABLE instance ADD COLUMN data_set_offset INTEGER;
 
+-- What is ready of the answers to searches: members of DICOM JSON, one in each line, of the instance
+-- that came first.  NULL where it has still to be made (src/catalog/catalog-ready.c).
+ALTER TABLE study ADD COLUMN ready TEXT;
+ALTER TABLE series ADD COLUMN ready TEXT;
+CREATE TABLE ready (
+    instance INTEGER PRIMARY KEY,
+    lines    TEXT
+) STRICT;
+CREATE INDEX ready_missing ON ready(instance) WHERE lines IS NULL;
+INSERT INTO ready SELECT id, NULL FROM instance;
+
 -- Where the fragments of compressed frames lie, a block of frames in a row.  body holds for each
 -- frame of the block the count of its fragments and then of each its offset and size: numbers of 64
 -- bits, little-endian.

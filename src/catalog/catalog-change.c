@@ -40,6 +40,7 @@ static void bind_attributes(CorSqlStmt *stmt, const json_t *attributes, const Co
 {
     for (size_t i = 0; i < len; i++) {
         const char *text = cor_catalog_priv_attribute(attributes, columns[i].tag);
+        text = text ? text + strspn(text, " ") : NULL; /* which mean nothing */
         size_t size = text ? cor_catalog_priv_text_size(text, COR_CATALOG_TEXT_MAX) : 0;
         cor_sql_bind_text_size(stmt, columns[i].parameter, text, size);
     }
@@ -102,7 +103,9 @@ static bool need_study(CorSqlTxn *txn, const CorCatalogRecord *record, int64_t *
         return false;
     }
     *ret_study = cor_sql_last_rowid(txn);
-    return run_with(txn, total_studies, 1, err);
+    return cor_catalog_priv_write_ready(txn, COR_CATALOG_STUDIES, *ret_study, record->attributes,
+                                        err) &&
+           run_with(txn, total_studies, 1, err);
 }
 
 static bool need_series(CorSqlTxn *txn, const CorCatalogRecord *record, int64_t study,
@@ -140,7 +143,9 @@ static bool need_series(CorSqlTxn *txn, const CorCatalogRecord *record, int64_t 
         return false;
     }
     *ret_series = cor_sql_last_rowid(txn);
-    return run_with(txn, note, study, err) && run_with(txn, total_series, 1, err) &&
+    return cor_catalog_priv_write_ready(txn, COR_CATALOG_SERIES, *ret_series, record->attributes,
+                                        err) &&
+           run_with(txn, note, study, err) && run_with(txn, total_series, 1, err) &&
            cor_catalog_priv_update_modalities(txn, study, err);
 }
 
@@ -226,6 +231,8 @@ static bool write_beside(CorSqlTxn *txn, int64_t instance, const CorCatalogEntry
                          const CorCatalogRecord *record, CorError *err)
 {
     return write_attributes(txn, instance, record, err) &&
+           cor_catalog_priv_write_ready(txn, COR_CATALOG_INSTANCES, instance, record->attributes,
+                                        err) &&
            cor_catalog_priv_write_fragments(txn, instance, record, entry->size, err);
 }
 
@@ -350,6 +357,7 @@ bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid, int64_t no
                         CorCatalogInstance **ret_removed, CorError *err)
 {
     static const char drop_attributes[] = "DELETE FROM attributes WHERE instance = ?1";
+    static const char drop_ready[] = "DELETE FROM ready WHERE instance = ?1";
     static const char drop_fragments[] = "DELETE FROM fragments WHERE instance = ?1";
     static const char drop_instance[] = "DELETE FROM instance WHERE id = ?1";
     COR_CLEANUP(cor_catalog_instance_freep) CorCatalogInstance *gone = NULL;
@@ -366,6 +374,7 @@ bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid, int64_t no
         if (!add_change(txn, COR_CHANGE_REMOVED, now_unix_ms, texts, err) ||
             !note_change(txn, &row, cor_sql_last_rowid(txn), -1, err) ||
             !run_with(txn, drop_attributes, row.id, err) ||
+            !run_with(txn, drop_ready, row.id, err) ||
             !run_with(txn, drop_fragments, row.id, err) ||
             !run_with(txn, drop_instance, row.id, err) ||
             !run_with(txn, total_instances, -1, err) ||
@@ -383,7 +392,7 @@ bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid, int64_t no
 
 bool cor_catalog_clear(CorSqlTxn *txn, int64_t now_unix_ms, CorError *err)
 {
-    static const char script[] = "DELETE FROM attributes; DELETE FROM fragments;"
+    static const char script[] = "DELETE FROM attributes; DELETE FROM fragments; DELETE FROM ready;"
                                  " DELETE FROM instance; DELETE FROM series; DELETE FROM study;"
                                  " UPDATE total SET studies = 0, series = 0,"
                                  " instances = 0, bytes = 0;";

@@ -2,6 +2,7 @@
 /* What the files of this room share: rows of instances, and the record of the DICOM room. */
 #pragma once
 
+#include "catalog/catalog-search.h"
 #include "catalog/catalog.h"
 
 /* How cor_catalog_priv_read() wants an instance to be selected. */
@@ -102,6 +103,9 @@ const char *cor_catalog_priv_attribute(const json_t *attributes, const char *tag
 /* The first value of an integer attribute (a JSON number, or text as some writers have it). */
 bool cor_catalog_priv_attribute_int(const json_t *attributes, const char *tag, int64_t *ret_value);
 
+/* The component groups of a value of VR PN, an object (PS3.18 section F.2.2), joined by "=". */
+void cor_catalog_priv_join_name(const json_t *value, char name[COR_CATALOG_TEXT_MAX + 1]);
+
 /* The component groups of a Person Name, joined by "="; "" if there is none. */
 void cor_catalog_priv_person_name(const json_t *attributes, const char *tag,
                                   char name[COR_CATALOG_TEXT_MAX + 1]);
@@ -111,6 +115,15 @@ void cor_catalog_priv_fold_name(const char *name, char folded[COR_CATALOG_TEXT_M
 
 /* Length of text, at most max bytes, cut between characters. */
 size_t cor_catalog_priv_text_size(const char *text, size_t max);
+
+/* --- Ready answers. --- */
+
+/* Make and store the lines of a study, series or instance, its row's number. */
+COR_MUSTCHECK bool cor_catalog_priv_write_ready(CorSqlTxn *txn, CorCatalogLevel level, int64_t row,
+                                                const json_t *attributes, CorError *err);
+
+/* Make the lines that an older program could not make. */
+COR_MUSTCHECK bool cor_catalog_priv_fill_ready(CorSqlTxn *txn, CorError *err);
 
 /* --- Where frames lie. --- */
 

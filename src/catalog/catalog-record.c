@@ -79,11 +79,9 @@ size_t cor_catalog_priv_text_size(const char *text, size_t max)
     return size;
 }
 
-void cor_catalog_priv_person_name(const json_t *attributes, const char *tag,
-                                  char name[COR_CATALOG_TEXT_MAX + 1])
+void cor_catalog_priv_join_name(const json_t *value, char name[COR_CATALOG_TEXT_MAX + 1])
 {
     static const char *const groups[] = {"Alphabetic", "Ideographic", "Phonetic"};
-    const json_t *value = value_of(attributes, tag, 0);
     size_t len = 0;
 
     for (size_t i = 0; i < COR_ARRAY_LEN(groups); i++) {
@@ -103,6 +101,12 @@ void cor_catalog_priv_person_name(const json_t *attributes, const char *tag,
         len--;
     }
     name[len] = '\0';
+}
+
+void cor_catalog_priv_person_name(const json_t *attributes, const char *tag,
+                                  char name[COR_CATALOG_TEXT_MAX + 1])
+{
+    cor_catalog_priv_join_name(value_of(attributes, tag, 0), name);
 }
 
 /* --- Folding names. --- */

@@ -71,38 +71,108 @@ bool cor_catalog_select(CorSqlTxn *txn, const CorCatalogUids *uids, size_t max,
     return true;
 }
 
-bool cor_catalog_headers(CorSqlTxn *txn, const CorCatalogUids *uids,
-                         bool (*visit)(void *context, const CorCatalogUids *instance,
-                                       const char *json, size_t size, CorError *err),
-                         void *context, CorError *err)
-{
-#define HEADERS                                                            \
-    "SELECT t.study_uid, s.series_uid, i.sop_uid, a.body" COR_CATALOG_FROM \
+#define AFTER " AND i.id > ?4"
+#define HEADERS                                                                  \
+    "SELECT t.study_uid, s.series_uid, i.sop_uid, a.body, i.id" COR_CATALOG_FROM \
     " JOIN attributes a ON a.instance = i.id"
-    static const char *const texts[] = {HEADERS " ORDER BY i.id", HEADERS OF_STUDY,
-                                        HEADERS OF_SERIES, HEADERS OF_INSTANCE};
-    CorSqlStmt *stmt = stmt_of(txn, uids, texts);
-    bool has_row = false;
-    bool is_found = false;
 
+bool cor_catalog_headers_page(CorSqlTxn *txn, const CorCatalogUids *uids,
+                              bool (*visit)(void *context, const CorCatalogUids *instance,
+                                            const char *json, size_t size, bool *ret_is_full,
+                                            CorError *err),
+                              void *context, int64_t *ret_after, CorError *err)
+{
+    static const char *const texts[] = {
+        HEADERS " WHERE ?1 IS NULL" AFTER " ORDER BY i.id",
+        HEADERS " WHERE i.study = (SELECT id FROM study WHERE study_uid = ?1)" AFTER
+                " ORDER BY i.id",
+        HEADERS " WHERE i.series = (SELECT id FROM series WHERE series_uid = ?2)" IN_STUDY AFTER
+                " ORDER BY i.id",
+        HEADERS OF_INSTANCE AFTER};
+    CorSqlStmt *stmt = stmt_of(txn, uids, texts);
+    bool is_found = *ret_after > 0;
+    bool has_row = false;
+    bool is_full = false;
+    int64_t after = 0;
+
+    cor_sql_bind_int(stmt, 4, *ret_after);
     for (;;) {
         if (!cor_sql_next(stmt, &has_row, err)) {
             return false;
         }
-        if (!has_row) {
+        if (!has_row || is_full) {
             break;
         }
         const CorCatalogUids instance = {.study_instance_uid = cor_sql_column_text(stmt, 0),
                                          .series_instance_uid = cor_sql_column_text(stmt, 1),
                                          .sop_instance_uid = cor_sql_column_text(stmt, 2)};
         const char *json = cor_sql_column_text(stmt, 3);
-        if (!visit(context, &instance, json, strlen(json), err)) {
+        if (!visit(context, &instance, json, strlen(json), &is_full, err)) {
             cor_sql_reset(stmt);
             return false;
         }
+        after = cor_sql_column_int(stmt, 4);
         is_found = true;
     }
+    cor_sql_reset(stmt);
+    *ret_after = has_row ? after : 0;
     return is_found || fail_not_found(uids, err);
+}
+
+/* A visitor that is never full. */
+typedef struct Visitor {
+    bool (*visit)(void *context, const CorCatalogUids *instance, const char *json, size_t size,
+                  CorError *err);
+    void *context;
+} Visitor;
+
+static bool visit_all(void *context, const CorCatalogUids *instance, const char *json, size_t size,
+                      bool *ret_is_full, CorError *err)
+{
+    const Visitor *visitor = context;
+
+    (void) ret_is_full;
+    return visitor->visit(visitor->context, instance, json, size, err);
+}
+
+bool cor_catalog_headers(CorSqlTxn *txn, const CorCatalogUids *uids,
+                         bool (*visit)(void *context, const CorCatalogUids *instance,
+                                       const char *json, size_t size, CorError *err),
+                         void *context, CorError *err)
+{
+    Visitor visitor = {.visit = visit, .context = context};
+    int64_t after = 0;
+
+    return cor_catalog_headers_page(txn, uids, visit_all, &visitor, &after, err);
+}
+
+/* In stored text, which is compact, this is only ever a member: inside a string its quotes would be
+ * escaped. */
+#define BULK "\"BulkDataURI\":\""
+
+bool cor_catalog_has_bulk(const char *json, size_t size)
+{
+    return memmem(json, size, BULK, sizeof(BULK) - 1) != NULL;
+}
+
+void cor_catalog_append_header(CorString *text, const char *json, size_t size,
+                               const char *instance_url)
+{
+    static const char relative[] = BULK "bulkdata/";
+    const char *end = json + size;
+
+    for (;;) {
+        const char *found = memmem(json, (size_t) (end - json), relative, sizeof(relative) - 1);
+        if (!found) {
+            cor_string_append(text, json, (size_t) (end - json));
+            return;
+        }
+        found += sizeof(BULK) - 1;
+        cor_string_append(text, json, (size_t) (found - json));
+        cor_string_append_text(text, instance_url);
+        cor_string_append(text, "/", 1);
+        json = found;
+    }
 }
 
 bool cor_catalog_state(CorSqlTxn *txn, const CorCatalogUids *uids, CorCatalogState *ret_state,

@@ -219,7 +219,8 @@ bool cor_catalog_migrate(CorSqlTxn *txn, CorError *err)
 {
     const char *const steps[] = {cor_catalog_priv_schema_1, cor_catalog_priv_schema_2};
 
-    return cor_sql_migrate(txn, "catalog", steps, COR_ARRAY_LEN(steps), err);
+    return cor_sql_migrate(txn, "catalog", steps, COR_ARRAY_LEN(steps), err) &&
+           cor_catalog_priv_fill_ready(txn, err);
 }
 
 static bool run_migrate(CorSqlTxn *txn, void *arg, CorError *err)

@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "base/string.h"
 #include "driver/sql.h"
 
 #include <jansson.h>
@@ -235,6 +236,27 @@ COR_MUSTCHECK bool cor_catalog_headers(CorSqlTxn *txn, const CorCatalogUids *uid
                                                      const char *json, size_t size, CorError *err),
                                        void *context, CorError *err);
 
+/**
+ * Visit a page of headers, as cor_catalog_headers().
+ *
+ * @param ret_after  in: 0, or where the last page ended; out: where this one ends, 0 if it is the
+ *                   last.  A page ends when visit sets *ret_is_full
+ */
+COR_MUSTCHECK bool cor_catalog_headers_page(CorSqlTxn *txn, const CorCatalogUids *uids,
+                                            bool (*visit)(void *context,
+                                                          const CorCatalogUids *instance,
+                                                          const char *json, size_t size,
+                                                          bool *ret_is_full, CorError *err),
+                                            void *context, int64_t *ret_after, CorError *err);
+
+/** Append a header, or a part of one, with the URLs of its bulk data made absolute: "bulkdata/..."
+ * goes below the URL of the instance, which must need no escapes in JSON. */
+void cor_catalog_append_header(CorString *text, const char *json, size_t size,
+                               const char *instance_url);
+
+/** True if a header, or a part of one, names bulk data. */
+bool cor_catalog_has_bulk(const char *json, size_t size);
+
 /* How much there is below, and a number that grows with each change of it. */
 typedef struct CorCatalogState {
     int64_t instances;
@@ -262,6 +284,22 @@ typedef struct CorCatalogRun {
 COR_MUSTCHECK bool cor_catalog_fragments(CorSqlTxn *txn, const char *sop_instance_uid,
                                          uint32_t frame, CorCatalogRun **ret_runs, size_t *ret_len,
                                          CorError *err);
+
+/** The number of the latest change, 0 before the first.  Reads. */
+COR_MUSTCHECK bool cor_catalog_last_change(CorSqlTxn *txn, int64_t *ret_seq, CorError *err);
+
+/**
+ * Visit the changes after a number, in their order, each as a JSON object: "seq", "kind" ("added",
+ * "replaced", "removed" or, without UIDs, "cleared"), "at" and, where known, "study_instance_uid",
+ * "series_instance_uid", "sop_instance_uid", "modality".  Reads.
+ *
+ * @param max    1 to COR_CATALOG_PAGE_MAX
+ * @param visit  gets text that lives for the call; false ends the walk, which is no error
+ */
+COR_MUSTCHECK bool cor_catalog_changes(CorSqlTxn *txn, int64_t since, size_t max,
+                                       bool (*visit)(void *context, int64_t seq, const char *json,
+                                                     size_t size),
+                                       void *context, CorError *err);
 
 /**
  * Take an instance out, with its Series and Study if they become empty.  Writes.

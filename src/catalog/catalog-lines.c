@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "catalog/catalog-lines.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/json.h"
+
+#define MEMBER_MAX ((size_t) 65536) /* bytes; what is longer is only in the metadata */
+#define SOURCES_MAX ((size_t) 8)
+#define TAG_AT ((size_t) 1) /* of a line: behind the first quote */
+#define TAG_LEN ((size_t) 8)
+#define VALUE_AT ((size_t) 11) /* behind "00100020": */
+
+/* An attribute of a level's answers, and its VR if it is there without value when the file has none:
+ * those of type 2 in their modules (PS3.3 sections C.7.1.1, C.7.2.1, C.7.3.1, C.7.6.1). */
+typedef struct Ready {
+    char tag[TAG_LEN + 1];
+    char empty_vr[3];
+} Ready;
+
+enum { READY_MAX = 13 };
+
+/* PS3.18 tables 10.6.3-3 to 10.6.3-5, Study Description, and the UIDs of the levels above, each in
+ * the order of tags; "" ends. */
+static const Ready ready[][READY_MAX + 1] = {
+    [COR_CATALOG_STUDIES] = {{"00080005", ""},
+                             {"00080020", "DA"},
+                             {"00080030", "TM"},
+                             {"00080050", "SH"},
+                             {"00080090", "PN"},
+                             {"00080201", ""},
+                             {"00081030", ""},
+                             {"00100010", "PN"},
+                             {"00100020", "LO"},
+                             {"00100030", "DA"},
+                             {"00100040", "CS"},
+                             {"0020000D", ""},
+                             {"00200010", "SH"}},
+    [COR_CATALOG_SERIES] = {{"00080005", ""},
+                            {"00080060", ""},
+                            {"00080201", ""},
+                            {"0008103E", ""},
+                            {"0020000D", ""},
+                            {"0020000E", ""},
+                            {"00200011", "IS"},
+                            {"00400244", ""},
+                            {"00400245", ""},
+                            {"00400275", ""}},
+    [COR_CATALOG_INSTANCES] = {{"00080005", ""},
+                               {"00080016", ""},
+                               {"00080018", ""},
+                               {"00080201", ""},
+                               {"0020000D", ""},
+                               {"0020000E", ""},
+                               {"00200013", "IS"},
+                               {"00280008", ""},
+                               {"00280010", ""},
+                               {"00280011", ""},
+                               {"00280100", ""}},
+};
+
+bool cor_catalog_priv_is_ready(CorCatalogLevel level, const char *tag)
+{
+    for (const Ready *item = ready[level]; item->tag[0]; item++) {
+        if (strcmp(item->tag, tag) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void cor_catalog_priv_ready(CorCatalogLevel level, const json_t *attributes, CorString *lines)
+{
+    for (const Ready *item = ready[level]; item->tag[0]; item++) {
+        const json_t *value = json_object_get(attributes, item->tag);
+        char *text = json_is_object(value) ? cor_json_text(value) : NULL;
+
+        if (text && strlen(text) <= MEMBER_MAX) {
+            cor_string_printf(lines, "\"%s\":", item->tag);
+            cor_string_append_text(lines, text);
+            cor_string_append(lines, "\n", 1);
+        } else if (!value && item->empty_vr[0]) {
+            cor_string_printf(lines, "\"%s\":{\"vr\":\"%s\"}\n", item->tag, item->empty_vr);
+        }
+        free(text);
+    }
+}
+
+/* --- Members of compact JSON. --- */
+
+/* Behind a string that begins here. */
+static const char *skip_string(const char *at)
+{
+    for (at++; *at && *at != '"'; at++) {
+        if (*at == '\\' && at[1]) {
+            at++;
+        }
+    }
+    return *at ? at + 1 : at;
+}
+
+/* Behind a value that begins here: at the ',' or bracket that ends it. */
+static const char *skip_value(const char *at)
+{
+    size_t depth = 0;
+
+    while (*at) {
+        switch (*at) {
+        case '"':
+            at = skip_string(at);
+            continue;
+        case '{':
+        case '[':
+            depth++;
+            break;
+        case '}':
+        case ']':
+            if (depth == 0) {
+                return at;
+            }
+            depth--;
+            break;
+        case ',':
+            if (depth == 0) {
+                return at;
+            }
+            break;
+        default:
+            break;
+        }
+        at++;
+    }
+    return at;
+}
+
+bool cor_catalog_priv_next_member(const char **at, CorCatalogSpan *ret_member)
+{
+    const char *start = **at == '{' || **at == ',' ? *at + 1 : *at;
+
+    if (*start != '"') {
+        return false;
+    }
+    const char *end = skip_string(start);
+    if (*end != ':') {
+        return false;
+    }
+    end = skip_value(end + 1);
+    *ret_member = (CorCatalogSpan){.text = start, .size = (size_t) (end - start)};
+    *at = end;
+    return true;
+}
+
+static bool has_tag(CorCatalogSpan member)
+{
+    return member.size > VALUE_AT && member.text[TAG_AT + TAG_LEN] == '"';
+}
+
+CorCatalogSpan cor_catalog_priv_member(const char *object, const char *tag)
+{
+    CorCatalogSpan member;
+
+    while (cor_catalog_priv_next_member(&object, &member)) {
+        if (has_tag(member) && memcmp(member.text + TAG_AT, tag, TAG_LEN) == 0) {
+            return (CorCatalogSpan){.text = member.text + VALUE_AT,
+                                    .size = member.size - VALUE_AT};
+        }
+    }
+    return (CorCatalogSpan){0};
+}
+
+/* --- Merging. --- */
+
+/* The first line of a text, without its newline; size 0 at the end. */
+static CorCatalogSpan line_of(CorCatalogSpan text)
+{
+    const char *end = text.size ? memchr(text.text, '\n', text.size) : NULL;
+
+    return (CorCatalogSpan){.text = text.text,
+                            .size = end ? (size_t) (end - text.text) : text.size};
+}
+
+static void drop_line(CorCatalogSpan *text, CorCatalogSpan *line)
+{
+    size_t size = COR_MIN(line->size + 1, text->size);
+
+    text->text += size;
+    text->size -= size;
+    *line = line_of(*text);
+    if (line->size > 0 && !has_tag(*line)) {
+        line->size = text->size = 0; /* nothing of ours */
+    }
+}
+
+void cor_catalog_priv_merge(const CorCatalogSpan *texts, size_t len, CorString *object)
+{
+    CorCatalogSpan rest[SOURCES_MAX] = {0};
+    CorCatalogSpan lines[SOURCES_MAX] = {0};
+    const char *separator = "{";
+
+    len = COR_MIN(len, SOURCES_MAX);
+    for (size_t i = 0; i < len; i++) {
+        rest[i] = texts[i];
+        lines[i] = line_of(texts[i]);
+    }
+    for (;;) {
+        size_t best = len;
+
+        for (size_t i = 0; i < len; i++) {
+            if (lines[i].size > 0 &&
+                (best == len ||
+                 memcmp(lines[i].text + TAG_AT, lines[best].text + TAG_AT, TAG_LEN) < 0)) {
+                best = i;
+            }
+        }
+        if (best == len) {
+            break;
+        }
+        CorCatalogSpan line = lines[best];
+        cor_string_append(object, separator, 1);
+        cor_string_append(object, line.text, line.size);
+        separator = ",";
+        for (size_t i = best; i < len; i++) {
+            if (lines[i].size > 0 && memcmp(lines[i].text + TAG_AT, line.text + TAG_AT, TAG_LEN) == 0) {
+                drop_line(&rest[i], &lines[i]);
+            }
+        }
+    }
+    cor_string_append_text(object, separator[0] == '{' ? "{}" : "}");
+}
