@@ -5,15 +5,24 @@
 #include "dicomweb/dicomweb.h"
 
 #include "catalog/catalog.h"
+#include "dicomweb/feed.h"
 #include "dicomweb/offload.h"
 
 struct CorDicomweb {
     CorDicomwebOptions options;
     CorOffload *offload; /* threads that wait for hosts and disks */
+    CorFeed *feed;       /* who waits for changes */
 };
 
 /** The UIDs in a route's path; members that the pattern does not have are NULL. */
 CorCatalogUids cor_dicomweb_priv_uids(const CorHttpRequest *req);
+
+/** Which of the two names of DICOM JSON the client takes; false if neither: res is answered. */
+bool cor_dicomweb_priv_choose_json(const CorHttpRequest *req, CorHttpResponse *res,
+                                   const char **ret_type);
+
+/** Write "<public_url>/dicom-web" into text; returns text. */
+const char *cor_dicomweb_priv_root_url(const CorDicomweb *dicomweb, char *text, size_t size);
 
 /* --- handlers: CorHttpHandler, context is the CorDicomweb --- */
 

@@ -34,7 +34,10 @@ static const CorHttpRoute routes[] = {
     GET(STUDY "/series", search_series),
     GET(STUDY "/instances", search_instances),
     GET(SERIES "/instances", search_instances),
-    GET("/dicom-web/changes", get_changes),
+    {.method = "GET",
+     .pattern = "/dicom-web/changes",
+     .handler = cor_dicomweb_priv_get_changes,
+     .flags = COR_HTTP_TICKET}, /* an EventSource cannot send a token */
     STORE(STUDIES),
     STORE(STUDY),
     DELETE(STUDY),
@@ -88,7 +91,8 @@ bool cor_dicomweb_open(const CorDicomwebOptions *options, CorDicomweb **ret_dico
     dicomweb->options = *options;
     if (!cor_dicomweb_priv_offload_new(THREADS_PER_HOST *
                                            (size_t) options->config->viewer_hosts_max,
-                                       LINE_MAX, &dicomweb->offload, err)) {
+                                       LINE_MAX, &dicomweb->offload, err) ||
+        !cor_dicomweb_priv_feed_new(options->catalog, &dicomweb->feed, err)) {
         return false;
     }
     *ret_dicomweb = COR_TAKE(dicomweb);
@@ -98,6 +102,7 @@ bool cor_dicomweb_open(const CorDicomwebOptions *options, CorDicomweb **ret_dico
 void cor_dicomweb_close(CorDicomweb *dicomweb)
 {
     if (dicomweb) {
+        cor_dicomweb_priv_feed_free(dicomweb->feed);
         cor_dicomweb_priv_offload_free(dicomweb->offload);
         free(dicomweb);
     }
