@@ -7,6 +7,7 @@ import signal
 import statistics
 import subprocess
 
+import dicomweb
 import stand
 
 # The reference system, measured on two shared cores of such a machine (reference.md section 15): worker,
@@ -245,4 +246,4 @@ def queue(bench):
 
 
 FIGURES = {"memory": memory, "ready": ready, "import": imports, "latency": latency, "jobs": jobs, "enqueue": enqueue,
-           "push": push, "kernels": kernels, "queue": queue}
+           "push": push, "kernels": kernels, "queue": queue, "dicomweb": dicomweb.dicomweb}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the load programs share: options, samples, the body of a job.
+/* What the load programs share: options, the body of a job.
  *
  * Each mode prints one JSON object per line and judges nothing.
  */
@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "samples.h"
 #include "wire.h"
 
 typedef struct LoadOptions {
@@ -25,27 +26,6 @@ typedef struct LoadOptions {
     const char *series; /* folder of the images: bench/<series>/<number>.dcm */
     const char *folder; /* on the disk under test */
 } LoadOptions;
-
-/* Figures of one kind, in milliseconds. */
-typedef struct Samples {
-    double *values;
-    size_t len;
-    size_t capacity;
-} Samples;
-
-void samples_add(Samples *samples, double value);
-void samples_free(Samples *samples);
-
-/** Sorts; 0 if there is none. */
-double samples_at(Samples *samples, double share);
-
-/** Print `"name":{"p50":...,"p90":...,"p99":...,"max":...,"mean":...,"len":...}`. */
-void samples_print(const char *name, Samples *samples);
-
-static inline double ms_between(int64_t from_us, int64_t to_us)
-{
-    return (double) (to_us - from_us) / 1000.0;
-}
 
 /** POST job `<client>-<prefix><number>` for image number of options->series. */
 void load_post(Wire *wire, const LoadOptions *options, const char *client, const char *prefix,
