@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # One door; behind it only apt-get, meson, ninja, pytest and the tools in tools/, each printed.
-.PHONY: build run test bench chaos check fmt
+.PHONY: build run test bench chaos ohif check fmt
 
 build:
 	tools/install-packages build
@@ -25,6 +25,10 @@ chaos:
 	test -f build-failpoints/build.ninja || meson setup build-failpoints -Dfailpoints=true -Dwerror=true
 	ninja -C build-failpoints corsia
 	/usr/bin/python3 tests/integration/chaos.py $(ARGS)
+
+ohif: build
+	tools/install-packages ohif
+	tools/ohif
 
 check:
 	tools/check-rooms
