@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decompressing one frame.  Private to this room; C and C++.
+/* Decompressing and compressing one frame.  Private to this room; C and C++.
  *
- * Every codec checks the size that the compressed data claims against what the data set says before
- * it allocates anything for it, so that a header of its own cannot lie us into a large allocation.
+ * Every decoder checks the size that the compressed data claims against what the data set says
+ * before it allocates anything for it, so that a header of its own cannot lie us into a large
+ * allocation.
  *
  * Threads  cor_dicom_priv_jpeg_init(): once.  The rest: Thread-safe.
  * Errors   CORRUPT, UNSUPPORTED, LIMIT, NOMEM.
@@ -40,6 +41,46 @@ typedef struct CorDicomSamples {
     CorDicomColour colour;
 } CorDicomSamples;
 
+/* What an encoder is given. */
+typedef struct CorDicomRaw {
+    uint32_t rows;
+    uint32_t columns;
+    unsigned samples_per_pixel;
+    unsigned bytes_per_sample; /* 1, 2 or 4 */
+    unsigned precision;        /* bits that count; all others are 0 */
+    bool is_signed;            /* two's complement in precision bits */
+    CorDicomColour colour;     /* of three samples */
+    size_t memory_max;         /* bytes that an encoder may use for itself */
+    const uint8_t *data;       /* native byte order, colour by pixel */
+} CorDicomRaw;
+
+/* Room for a compressed frame. */
+typedef struct CorDicomPacked {
+    uint8_t *data;
+    size_t room; /* at least cor_dicom_priv_packed_max() */
+    size_t size; /* receives how much of it is used */
+} CorDicomPacked;
+
+/** Bytes that a compressed frame has at most: what does not compress grows a little. */
+COR_MUSTCHECK bool cor_dicom_priv_packed_max(const CorDicomRaw *raw, size_t *ret_size,
+                                             CorError *err);
+
+/** Run-length encoding (PS3.5 annex G). */
+COR_MUSTCHECK bool cor_dicom_priv_rle_encode(const CorDicomRaw *raw, CorDicomPacked *packed,
+                                             CorError *err);
+
+/** JPEG lossless, process 14 with a selection value of 1 to 7; 8, 12 or 16 bits of precision. */
+COR_MUSTCHECK bool cor_dicom_priv_jpeg_encode(const CorDicomRaw *raw, int selection,
+                                              CorDicomPacked *packed, CorError *err);
+
+/** JPEG-LS, lossless. */
+COR_MUSTCHECK bool cor_dicom_priv_jpeg_ls_encode(const CorDicomRaw *raw, CorDicomPacked *packed,
+                                                 CorError *err);
+
+/** JPEG 2000, reversible; RGB goes through the reversible colour transformation. */
+COR_MUSTCHECK bool cor_dicom_priv_jpeg2000_encode(const CorDicomRaw *raw, CorDicomPacked *packed,
+                                                  CorError *err);
+
 /** Run-length encoding (PS3.5 annex G). */
 COR_MUSTCHECK bool cor_dicom_priv_rle(const uint8_t *data, size_t size, CorDicomSamples *samples,
                                       CorError *err);
@@ -67,6 +108,13 @@ void cor_dicom_priv_jpeg_init(void);
  */
 const char *cor_dicom_priv_jpeg_run(unsigned bits, const uint8_t *data, size_t size, uint8_t *out,
                                     size_t out_size);
+
+/**
+ * Run DCMTK's lossless encoder for raw->precision bits.
+ *
+ * @return NULL, or a static text that says what went wrong
+ */
+const char *cor_dicom_priv_jpeg_pack(const CorDicomRaw *raw, int selection, CorDicomPacked *packed);
 
 #ifdef __cplusplus
 }

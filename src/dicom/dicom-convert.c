@@ -2,9 +2,8 @@
 /* From what a codec or the file gives to the plane that callers see.
  *
  * Bits: uncompressed and RLE samples carry their value in Bits Stored bits up to High Bit; what is
- * above may be overlays and is dropped.  Codestreams state a precision of their own; then the sign
- * stands in the smaller of the two, since some encoders write 12 stored bits as 16 and others
- * as 12.
+ * above may be overlays and is dropped.  Codestreams state a precision of their own; then the
+ * smaller of the two holds, since some encoders write 12 stored bits as 16 and others as 12.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -95,10 +94,7 @@ static void settle_samples(const CorDicomImage *image, CorDicomSamples *samples,
         up = width - 1 - image->high_bit;
         down = width - image->bits_stored;
     } else {
-        unsigned kept = image->is_signed
-                            ? COR_MIN(samples->precision, (unsigned) image->bits_stored)
-                            : samples->precision;
-        up = down = width - kept;
+        up = down = width - COR_MIN(samples->precision, (unsigned) image->bits_stored);
     }
     settle_bits(samples->data, count, samples->bytes_per_sample, up, down, image->is_signed);
 }
@@ -168,7 +164,7 @@ static bool is_stated_ybr(const CorDicomImage *image)
 }
 
 static bool convert_colour(const CorDicomImage *image, const CorDicomSamples *samples,
-                           CorDicomFrame **ret_frame, CorError *err)
+                           unsigned flags, CorDicomFrame **ret_frame, CorError *err)
 {
     size_t pixels = (size_t) image->rows * image->columns;
     unsigned bits = samples->precision ? samples->precision : image->bits_stored;
@@ -191,7 +187,7 @@ static bool convert_colour(const CorDicomImage *image, const CorDicomSamples *sa
             frame->pixels[i] = (uint8_t) (sample_at(samples, i, pixels) >> drop);
         }
     }
-    if (is_ybr) {
+    if (is_ybr && !(flags & COR_DICOM_PRIV_KEEP_YBR)) {
         ybr_to_rgb(frame->pixels, pixels);
     }
     *ret_frame = frame;
@@ -229,7 +225,7 @@ bool cor_dicom_priv_convert(const CorDicomImage *image, CorDicomSamples *samples
     if (image->is_colour) {
         return (flags & COR_DICOM_KEEP_SAMPLES) && samples->bytes_per_sample > 1
                    ? keep_samples(image, samples, ret_frame, err)
-                   : convert_colour(image, samples, ret_frame, err);
+                   : convert_colour(image, samples, flags, ret_frame, err);
     }
     if (samples->bytes_per_sample > wanted) {
         return cor_fail(err, COR_ERR_CORRUPT,

@@ -109,20 +109,36 @@ static bool copy_native(const uint8_t *data, size_t size, unsigned first_bit,
     return true;
 }
 
-bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomImage *image, uint32_t frame,
-                           CorDicomSamples *samples, CorError *err)
+/* Swap the words that hold a frame of bytes or bits, which stand in big-endian words. */
+static bool swap_back(const CorDicom *dicom, uint64_t first, uint64_t bits,
+                      CorDicomFrameBytes *bytes, CorError *err)
+{
+    const CorDicomElement *pixels = cor_dicom_priv_pixel_element(dicom);
+    size_t begin = (size_t) (first / 8) & ~(size_t) 1;
+    size_t end = COR_MIN(((size_t) ((first + bits + 7) / 8) + 1) & ~(size_t) 1, pixels->size);
+    uint8_t *words = malloc(end - begin);
+
+    if (!words) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu bytes", end - begin);
+    }
+    memcpy(words, cor_dicom_priv_bytes(dicom, pixels) + begin, end - begin);
+    swap_words(words, end - begin, 2);
+    bytes->gathered = words;
+    bytes->data = words + (first / 8 - begin);
+    return true;
+}
+
+bool cor_dicom_priv_native_bytes(const CorDicom *dicom, const CorDicomImage *image, uint32_t frame,
+                                 CorDicomFrameBytes *ret_bytes, CorError *err)
 {
     const CorDicomElement *pixels = cor_dicom_priv_pixel_element(dicom);
     uint64_t bits = cor_dicom_priv_native_bits(image);
-    bool is_swapped = pixels->flags & COR_DICOM_IS_BIG_ENDIAN;
+    bool is_big = pixels->flags & COR_DICOM_IS_BIG_ENDIAN;
     uint64_t first = 0;
 
     if (pixels->flags & COR_DICOM_IS_FRAGMENTED) {
         return cor_fail(err, COR_ERR_CORRUPT,
                         "the pixel data is compressed but the transfer syntax is not");
-    }
-    if (!check_native(image, err)) {
-        return false;
     }
     if (__builtin_mul_overflow(bits, (uint64_t) frame, &first) ||
         (first + bits + 7) / 8 > pixels->size) {
@@ -131,32 +147,34 @@ bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomImage *image, ui
                         " of %" PRIu64 " bytes",
                         pixels->size, frame + 1, (bits + 7) / 8);
     }
-    samples->is_planar = image->is_planar;
-    const uint8_t *data = cor_dicom_priv_bytes(dicom, pixels) + first / 8;
-    size_t size = (size_t) (bits / 8);
-    if (is_swapped && image->bits_allocated < 16 && pixels->vr == COR_DICOM_VR('O', 'W')) {
-        /* Bytes within big-endian words: swap the words that hold the frame back first. */
-        size_t begin = (size_t) (first / 8) & ~(size_t) 1;
-        size_t end = COR_MIN(((size_t) ((first + bits + 7) / 8) + 1) & ~(size_t) 1, pixels->size);
-        uint8_t *words = malloc(end - begin);
-
-        if (!words) {
-            return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu bytes", end - begin);
-        }
-        memcpy(words, cor_dicom_priv_bytes(dicom, pixels) + begin, end - begin);
-        swap_words(words, end - begin, 2);
-        bool is_done = copy_native(words + (first / 8 - begin), size, (unsigned) (first % 8), image,
-                                   samples, err);
-        free(words);
-        return is_done;
-    }
-    if (!copy_native(data, size, (unsigned) (first % 8), image, samples, err)) {
+    CorDicomFrameBytes bytes = {.data = cor_dicom_priv_bytes(dicom, pixels) + first / 8,
+                                .size = (size_t) (bits / 8),
+                                .first_bit = (unsigned) (first % 8),
+                                .is_swapped = is_big && image->bits_allocated >= 16};
+    if (is_big && image->bits_allocated < 16 && pixels->vr == COR_DICOM_VR('O', 'W') &&
+        !swap_back(dicom, first, bits, &bytes, err)) {
         return false;
     }
-    if (is_swapped && image->bits_allocated >= 16) {
-        swap_words(samples->data, size, image->bits_allocated / 8u);
-    }
+    *ret_bytes = bytes;
     return true;
+}
+
+bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomImage *image, uint32_t frame,
+                           CorDicomSamples *samples, CorError *err)
+{
+    CorDicomFrameBytes bytes = {0};
+
+    if (!check_native(image, err) ||
+        !cor_dicom_priv_native_bytes(dicom, image, frame, &bytes, err)) {
+        return false;
+    }
+    samples->is_planar = image->is_planar;
+    bool is_done = copy_native(bytes.data, bytes.size, bytes.first_bit, image, samples, err);
+    if (is_done && bytes.is_swapped) {
+        swap_words(samples->data, bytes.size, image->bits_allocated / 8u);
+    }
+    free(bytes.gathered);
+    return is_done;
 }
 
 bool cor_dicom_priv_deflated_frame(const uint8_t *data, size_t size, const CorDicomImage *image,

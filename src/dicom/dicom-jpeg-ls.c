@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JPEG-LS by CharLS 2.4.  DCMTK has an older CharLS inside, which refuses fewer than 8 bits. */
+/* JPEG-LS by CharLS 2.4, both ways.  DCMTK has an older CharLS inside, which refuses fewer than 8
+ * bits. */
 #include <charls/charls.h>
 #include <stdlib.h>
 
@@ -10,6 +11,12 @@ static void destroy_decoderp(charls_jpegls_decoder **decoder)
 {
     charls_jpegls_decoder_destroy(*decoder);
     *decoder = NULL;
+}
+
+static void destroy_encoderp(charls_jpegls_encoder **encoder)
+{
+    charls_jpegls_encoder_destroy(*encoder);
+    *encoder = NULL;
 }
 
 static bool fail(CorError *err, charls_jpegls_errc result)
@@ -76,4 +83,38 @@ bool cor_dicom_priv_jpeg_ls(const uint8_t *data, size_t size, CorDicomSamples *s
     }
     result = charls_jpegls_decoder_decode_to_buffer(decoder, samples->data, bytes, 0);
     return result == CHARLS_JPEGLS_ERRC_SUCCESS || fail(err, result);
+}
+
+bool cor_dicom_priv_jpeg_ls_encode(const CorDicomRaw *raw, CorDicomPacked *packed, CorError *err)
+{
+    COR_CLEANUP(destroy_encoderp) charls_jpegls_encoder *encoder = charls_jpegls_encoder_create();
+    const charls_frame_info info = {.width = raw->columns,
+                                    .height = raw->rows,
+                                    .bits_per_sample = (int32_t) raw->precision,
+                                    .component_count = (int32_t) raw->samples_per_pixel};
+
+    if (!encoder) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for JPEG-LS");
+    }
+    charls_jpegls_errc result = charls_jpegls_encoder_set_frame_info(encoder, &info);
+    if (result == CHARLS_JPEGLS_ERRC_SUCCESS && raw->samples_per_pixel > 1) {
+        result = charls_jpegls_encoder_set_interleave_mode(encoder, CHARLS_INTERLEAVE_MODE_SAMPLE);
+    }
+    if (result == CHARLS_JPEGLS_ERRC_SUCCESS) {
+        result = charls_jpegls_encoder_set_destination_buffer(encoder, packed->data, packed->room);
+    }
+    if (result == CHARLS_JPEGLS_ERRC_SUCCESS) {
+        size_t size =
+            (size_t) raw->rows * raw->columns * raw->samples_per_pixel * raw->bytes_per_sample;
+
+        result = charls_jpegls_encoder_encode_from_buffer(encoder, raw->data, size, 0);
+    }
+    if (result == CHARLS_JPEGLS_ERRC_SUCCESS) {
+        result = charls_jpegls_encoder_get_bytes_written(encoder, &packed->size);
+    }
+    return result == CHARLS_JPEGLS_ERRC_SUCCESS ||
+           cor_fail(err,
+                    result == CHARLS_JPEGLS_ERRC_NOT_ENOUGH_MEMORY ? COR_ERR_NOMEM
+                                                                   : COR_ERR_UNSUPPORTED,
+                    "the frame as JPEG-LS: %s", charls_get_error_message(result));
 }

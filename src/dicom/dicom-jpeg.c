@@ -120,3 +120,11 @@ bool cor_dicom_priv_jpeg(const uint8_t *data, size_t size, CorDicomSamples *samp
     const char *why = cor_dicom_priv_jpeg_run(header.precision, data, size, samples->data, bytes);
     return !why || cor_fail(err, COR_ERR_CORRUPT, "the frame's JPEG data is %s", why);
 }
+
+bool cor_dicom_priv_jpeg_encode(const CorDicomRaw *raw, int selection, CorDicomPacked *packed,
+                                CorError *err)
+{
+    const char *why = cor_dicom_priv_jpeg_pack(raw, selection, packed);
+
+    return !why || cor_fail(err, COR_ERR_UNSUPPORTED, "the frame as lossless JPEG is %s", why);
+}

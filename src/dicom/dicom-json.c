@@ -15,8 +15,9 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "dicom/dicom-output.h"
 
-enum { INLINE_MAX = 4096, NUMBERS_MAX_BYTES = 65536, LEVELS_MAX = 16, PATH_SIZE = 512 };
+enum { INLINE_MAX = 4096, NUMBERS_MAX_BYTES = 65536, LEVELS_MAX = 16, PATH_SIZE = 2048 };
 
 #define TAG_PER_FRAME 0x52009230u
 
@@ -297,22 +298,6 @@ static void write_tags(Writer *writer, const CorDicomElement *element)
 
 /* --- binary values --- */
 
-static unsigned word_size(uint16_t vr)
-{
-    switch (vr) {
-    case COR_DICOM_VR('O', 'W'):
-        return 2;
-    case COR_DICOM_VR('O', 'L'):
-    case COR_DICOM_VR('O', 'F'):
-        return 4;
-    case COR_DICOM_VR('O', 'D'):
-    case COR_DICOM_VR('O', 'V'):
-        return 8;
-    default:
-        return 1;
-    }
-}
-
 /* Base64 (RFC 4648 section 4) of little-endian words, whatever the file has. */
 static void write_inline(Writer *writer, const CorDicomElement *element)
 {
@@ -320,7 +305,8 @@ static void write_inline(Writer *writer, const CorDicomElement *element)
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const uint8_t *bytes = cor_dicom_priv_bytes(writer->dicom, element);
     size_t size = element->size;
-    size_t flip = element->flags & COR_DICOM_IS_BIG_ENDIAN ? word_size(element->vr) - 1 : 0;
+    size_t flip =
+        element->flags & COR_DICOM_IS_BIG_ENDIAN ? cor_dicom_priv_word_size(element->vr) - 1 : 0;
 
     if (size % (flip + 1) != 0) {
         flip = 0;
@@ -362,26 +348,20 @@ static void write_binary(Writer *writer, const CorDicomElement *element)
 
 /* --- structure --- */
 
-static bool write_sequence(Writer *writer, const CorDicomElement *element, CorDicomCharset charset,
-                           unsigned level, CorError *err)
+/* Write items as an array.  Their paths fit: depth is bounded, and so are tags and item numbers. */
+static bool write_items(Writer *writer, const CorDicomElement *sequence, CorDicomCharset charset,
+                        unsigned level, CorError *err)
 {
     const CorDicom *dicom = writer->dicom;
-    CorDicomScope items = cor_dicom_priv_inside(dicom, element);
+    CorDicomScope items = cor_dicom_priv_inside(dicom, sequence);
     size_t path_len = strlen(writer->path);
     unsigned n = 0;
 
-    if (items.begin == items.end) {
-        return true;
-    }
-    if (level >= LEVELS_MAX || (writer->without_per_frame && element->tag == TAG_PER_FRAME)) {
-        write_bulk_uri(writer, element);
-        return true;
-    }
-    cor_string_append_text(writer->text, ",\"Value\":[");
+    cor_string_append(writer->text, "[", 1);
     for (uint32_t i = items.begin; i < items.end; i = dicom->elements[i].end) {
         CorDicomScope inside = cor_dicom_priv_inside(dicom, &dicom->elements[i]);
 
-        snprintf(writer->path + path_len, PATH_SIZE - path_len, "%08" PRIX32 "/%u/", element->tag,
+        snprintf(writer->path + path_len, PATH_SIZE - path_len, "%08" PRIX32 "/%u/", sequence->tag,
                  ++n);
         if (n > 1) {
             cor_string_append(writer->text, ",", 1);
@@ -394,6 +374,22 @@ static bool write_sequence(Writer *writer, const CorDicomElement *element, CorDi
     }
     cor_string_append(writer->text, "]", 1);
     return true;
+}
+
+static bool write_sequence(Writer *writer, const CorDicomElement *element, CorDicomCharset charset,
+                           unsigned level, CorError *err)
+{
+    CorDicomScope items = cor_dicom_priv_inside(writer->dicom, element);
+
+    if (items.begin == items.end) {
+        return true;
+    }
+    if (level >= LEVELS_MAX || (writer->without_per_frame && element->tag == TAG_PER_FRAME)) {
+        write_bulk_uri(writer, element);
+        return true;
+    }
+    cor_string_append_text(writer->text, ",\"Value\":");
+    return write_items(writer, element, charset, level, err);
 }
 
 static bool write_element(Writer *writer, const CorDicomElement *element, CorDicomCharset charset,
@@ -526,4 +522,21 @@ bool cor_dicom_priv_json_attributes(const CorDicom *dicom, bool without_per_fram
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for DICOM JSON");
     }
     return write_data_set(&writer, cor_dicom_priv_root(dicom), dicom->charset, 0, err);
+}
+
+bool cor_dicom_priv_json_items(const CorDicom *dicom, const CorDicomJsonItems *items,
+                               CorString *text, CorError *err)
+{
+    COR_CLEANUP(cor_string_freep) CorString *scratch = cor_string_new(dicom->limits.json_bytes_max);
+    Writer writer = {.dicom = dicom, .text = text, .scratch = scratch};
+
+    if (!scratch) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for DICOM JSON");
+    }
+    if (items->prefix_size >= PATH_SIZE / 2) {
+        return cor_fail(err, COR_ERR_LIMIT, "the path is too long");
+    }
+    memcpy(writer.path, items->path, items->prefix_size);
+    return write_items(&writer, items->sequence, items->charset, 0, err) &&
+           cor_string_check(text, err);
 }

@@ -43,7 +43,7 @@ static bool append_plain(const CorDicom *dicom, const CorDicomElement *pixels, C
     return true;
 }
 
-static uint32_t frames_of(const CorDicom *dicom)
+uint32_t cor_dicom_priv_frames(const CorDicom *dicom)
 {
     int64_t frames = 1;
 
@@ -66,7 +66,7 @@ static void append_frame(const CorDicom *dicom, CorDicomFragments range, CorStri
 static bool append_fragments(const CorDicom *dicom, const CorDicomElement *pixels, CorString *text)
 {
     uint32_t items = pixels->end - (uint32_t) (pixels - dicom->elements);
-    uint32_t frames = frames_of(dicom);
+    uint32_t frames = cor_dicom_priv_frames(dicom);
     CorDicomFragments *ranges = NULL;
 
     if (items > NUMBERS_MAX / 2 || is_video(dicom) ||

@@ -179,11 +179,18 @@ bool cor_dicom_image(const CorDicom *dicom, CorDicomImage *ret_image, CorError *
     return true;
 }
 
-static bool decompress(const CorDicom *dicom, const CorDicomImage *image, uint32_t frame,
-                       CorDicomSamples *samples, CorError *err)
+bool cor_dicom_priv_decompress(const CorDicom *dicom, const CorDicomImage *image, uint32_t frame,
+                               const CorDicomFragments *range, CorDicomSamples *samples,
+                               CorError *err)
 {
     CorDicomFrameBytes bytes = {0};
     bool is_done = false;
+
+    *samples = (CorDicomSamples){.rows = image->rows,
+                                 .columns = image->columns,
+                                 .samples_per_pixel = image->samples_per_pixel,
+                                 .bits_allocated = image->bits_allocated,
+                                 .memory_max = dicom->limits.frame_bytes_max};
 
     if (dicom->syntax.codec == COR_CODEC_NONE) {
         return cor_fail(err, COR_ERR_UNSUPPORTED, "transfer syntax %s", dicom->syntax_uid);
@@ -191,7 +198,8 @@ static bool decompress(const CorDicom *dicom, const CorDicomImage *image, uint32
     if (dicom->syntax.codec == COR_CODEC_NATIVE) {
         return cor_dicom_priv_native(dicom, image, frame, samples, err);
     }
-    if (!cor_dicom_priv_encapsulated(dicom, frame, image->frames, &bytes, err)) {
+    if (range ? !cor_dicom_priv_gather(dicom, *range, &bytes, err)
+              : !cor_dicom_priv_encapsulated(dicom, frame, image->frames, &bytes, err)) {
         return false;
     }
     switch (dicom->syntax.codec) {
@@ -229,12 +237,8 @@ bool cor_dicom_decode_frame(const CorDicom *dicom, uint32_t frame, unsigned flag
                         "there is no frame %" PRIu32 ": the image has %" PRIu32, frame + 1,
                         image.frames);
     }
-    CorDicomSamples samples = {.rows = image.rows,
-                               .columns = image.columns,
-                               .samples_per_pixel = image.samples_per_pixel,
-                               .bits_allocated = image.bits_allocated,
-                               .memory_max = dicom->limits.frame_bytes_max};
-    bool is_done = decompress(dicom, &image, frame, &samples, err) &&
+    CorDicomSamples samples = {0};
+    bool is_done = cor_dicom_priv_decompress(dicom, &image, frame, NULL, &samples, err) &&
                    cor_dicom_priv_convert(&image, &samples, flags, &decoded, err);
 
     free(samples.data);

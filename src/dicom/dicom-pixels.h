@@ -19,11 +19,16 @@ struct CorDicomFrame {
 typedef struct CorDicomFrameBytes {
     const uint8_t *data;
     size_t size;
-    uint8_t *gathered; /* to free(), or NULL */
+    uint8_t *gathered;  /* to free(), or NULL */
+    unsigned first_bit; /* of the first byte where the frame begins; uncompressed only */
+    bool is_swapped;    /* samples are big endian; uncompressed only */
 } CorDicomFrameBytes;
 
 /** The element that holds the pixels, or NULL. */
 const CorDicomElement *cor_dicom_priv_pixel_element(const CorDicom *dicom);
+
+/** Number of Frames, 1 if it is absent or illegal. */
+uint32_t cor_dicom_priv_frames(const CorDicom *dicom);
 
 /* The fragments of one frame: from begin to before end, indices into the table of elements. */
 typedef struct CorDicomFragments {
@@ -51,6 +56,11 @@ COR_MUSTCHECK bool cor_dicom_priv_encapsulated(const CorDicom *dicom, uint32_t f
 /** Bits of one uncompressed frame, as it stands in the file. */
 uint64_t cor_dicom_priv_native_bits(const CorDicomImage *image);
 
+/** Find the bytes of one uncompressed frame; size counts the whole ones. */
+COR_MUSTCHECK bool cor_dicom_priv_native_bytes(const CorDicom *dicom, const CorDicomImage *image,
+                                               uint32_t frame, CorDicomFrameBytes *ret_bytes,
+                                               CorError *err);
+
 /** Copy one uncompressed frame into samples, 1-bit pixels unpacked, YBR_FULL_422 expanded. */
 COR_MUSTCHECK bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomImage *image,
                                          uint32_t frame, CorDicomSamples *samples, CorError *err);
@@ -59,6 +69,19 @@ COR_MUSTCHECK bool cor_dicom_priv_native(const CorDicom *dicom, const CorDicomIm
 COR_MUSTCHECK bool cor_dicom_priv_deflated_frame(const uint8_t *data, size_t size,
                                                  const CorDicomImage *image,
                                                  CorDicomSamples *samples, CorError *err);
+
+/**
+ * Decompress one frame, or copy it if it is not compressed.
+ *
+ * @param range    its fragments, NULL to have them looked for
+ * @param samples  receives what the codec gives; data is to be freed even after a failure
+ */
+COR_MUSTCHECK bool cor_dicom_priv_decompress(const CorDicom *dicom, const CorDicomImage *image,
+                                             uint32_t frame, const CorDicomFragments *range,
+                                             CorDicomSamples *samples, CorError *err);
+
+/* More ways to convert than callers have. */
+#define COR_DICOM_PRIV_KEEP_YBR (1u << 2) /* no conversion of colours that are stated as YBR */
 
 /** Make a frame of the plane's type from samples, which it takes: widen, sign, colour. */
 COR_MUSTCHECK bool cor_dicom_priv_convert(const CorDicomImage *image, CorDicomSamples *samples,

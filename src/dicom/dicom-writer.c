@@ -21,37 +21,51 @@ static void put(CorDicomWriter *writer, const void *bytes, size_t size)
     writer->size += size;
 }
 
-static void put_u16(CorDicomWriter *writer, uint16_t value)
+static void set_u16(uint8_t *bytes, uint32_t value)
 {
-    const uint8_t bytes[2] = {(uint8_t) value, (uint8_t) (value >> 8)};
+    bytes[0] = (uint8_t) value;
+    bytes[1] = (uint8_t) (value >> 8);
+}
 
-    put(writer, bytes, sizeof(bytes));
+static void set_u32(uint8_t *bytes, uint32_t value)
+{
+    set_u16(bytes, value);
+    set_u16(bytes + 2, value >> 16);
+}
+
+size_t cor_dicom_priv_head(uint8_t head[COR_DICOM_HEAD_MAX], uint32_t tag, uint16_t vr,
+                           uint32_t length)
+{
+    set_u16(head, tag >> 16);
+    set_u16(head + 2, tag);
+    if (vr == COR_DICOM_VR_NONE) {
+        set_u32(head + 4, length);
+        return 8;
+    }
+    head[4] = (uint8_t) (vr >> 8);
+    head[5] = (uint8_t) vr;
+    if (!cor_dicom_priv_vr_is_long(vr)) {
+        set_u16(head + 6, length);
+        return 8;
+    }
+    set_u16(head + 6, 0);
+    set_u32(head + 8, length);
+    return 12;
 }
 
 static void put_u32(CorDicomWriter *writer, uint32_t value)
 {
-    put_u16(writer, (uint16_t) value);
-    put_u16(writer, (uint16_t) (value >> 16));
-}
+    uint8_t bytes[4];
 
-static void put_tag(CorDicomWriter *writer, uint32_t tag)
-{
-    put_u16(writer, (uint16_t) (tag >> 16));
-    put_u16(writer, (uint16_t) tag);
+    set_u32(bytes, value);
+    put(writer, bytes, sizeof(bytes));
 }
 
 static void put_head(CorDicomWriter *writer, uint32_t tag, uint16_t vr, uint32_t length)
 {
-    const uint8_t letters[2] = {(uint8_t) (vr >> 8), (uint8_t) vr};
+    uint8_t head[COR_DICOM_HEAD_MAX];
 
-    put_tag(writer, tag);
-    put(writer, letters, sizeof(letters));
-    if (cor_dicom_priv_vr_is_long(vr)) {
-        put_u16(writer, 0);
-        put_u32(writer, length);
-    } else {
-        put_u16(writer, (uint16_t) length);
-    }
+    put(writer, head, cor_dicom_priv_head(head, tag, vr, length));
 }
 
 uint8_t *cor_dicom_priv_write_head(CorDicomWriter *writer, uint32_t tag, uint16_t vr, size_t size)
@@ -93,23 +107,22 @@ void cor_dicom_priv_write_text(CorDicomWriter *writer, uint32_t tag, uint16_t vr
 
 void cor_dicom_priv_write_us(CorDicomWriter *writer, uint32_t tag, uint16_t value)
 {
-    put_head(writer, tag, COR_DICOM_VR('U', 'S'), 2);
-    put_u16(writer, value);
+    uint8_t bytes[2];
+
+    set_u16(bytes, value);
+    cor_dicom_priv_write(writer, tag, COR_DICOM_VR('U', 'S'), bytes, sizeof(bytes));
 }
 
 void cor_dicom_priv_begin_item(CorDicomWriter *writer, uint32_t sequence_tag)
 {
     put_head(writer, sequence_tag, COR_DICOM_VR('S', 'Q'), UNDEFINED_LENGTH);
-    put_tag(writer, COR_DICOM_TAG_ITEM);
-    put_u32(writer, UNDEFINED_LENGTH);
+    put_head(writer, COR_DICOM_TAG_ITEM, COR_DICOM_VR_NONE, UNDEFINED_LENGTH);
 }
 
 void cor_dicom_priv_end_item(CorDicomWriter *writer)
 {
-    put_tag(writer, COR_DICOM_TAG_ITEM_END);
-    put_u32(writer, 0);
-    put_tag(writer, COR_DICOM_TAG_SEQUENCE_END);
-    put_u32(writer, 0);
+    put_head(writer, COR_DICOM_TAG_ITEM_END, COR_DICOM_VR_NONE, 0);
+    put_head(writer, COR_DICOM_TAG_SEQUENCE_END, COR_DICOM_VR_NONE, 0);
 }
 
 void cor_dicom_priv_write_code(CorDicomWriter *writer, uint32_t sequence_tag, const char *code,

@@ -20,6 +20,13 @@ typedef struct CorDicomWriter {
     bool is_full; /* something did not fit */
 } CorDicomWriter;
 
+#define COR_DICOM_HEAD_MAX 12
+
+/** Compose what stands before a value: tag, VR (none for items and delimiters) and length.  Returns
+ * its bytes, 8 or 12. */
+size_t cor_dicom_priv_head(uint8_t head[COR_DICOM_HEAD_MAX], uint32_t tag, uint16_t vr,
+                           uint32_t length);
+
 /** Write an element; an odd value is padded as its VR wants it. */
 void cor_dicom_priv_write(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const void *value,
                           size_t size);

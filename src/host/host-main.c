@@ -22,10 +22,9 @@ static json_t *describe(void)
 int cor_host_main(void)
 {
     const CorHostOperation operations[] = {
-        cor_host_priv_op_index,
-        cor_host_priv_op_decode,
-        cor_host_priv_op_render,
-        cor_host_priv_op_run,
+        cor_host_priv_op_bulk,      cor_host_priv_op_frame,  cor_host_priv_op_index,
+        cor_host_priv_op_decode,    cor_host_priv_op_render, cor_host_priv_op_run,
+        cor_host_priv_op_transcode,
     };
     const CorHostService service = {.operations = operations,
                                     .operation_len = COR_ARRAY_LEN(operations),

@@ -15,20 +15,70 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
-static bool write_all(int fd, const char *data, size_t size, CorError *err)
+static bool fail_write(int errno_value, CorError *err)
 {
+    return errno_value == EFBIG ? cor_fail(err, COR_ERR_LIMIT, "output is larger than allowed")
+                                : cor_fail_errno(err, errno_value, "write memory file");
+}
+
+bool cor_host_priv_memfd_append(int fd, const void *data, size_t size, CorError *err)
+{
+    const char *bytes = data;
+
     while (size > 0) {
-        ssize_t done = write(fd, data, size);
+        ssize_t done = write(fd, bytes, size);
         if (done < 0 && errno == EINTR) {
             continue;
         }
         if (done < 0) {
-            return errno == EFBIG ? cor_fail(err, COR_ERR_LIMIT, "output is larger than allowed")
-                                  : cor_fail_errno(err, errno, "write memory file");
+            return fail_write(errno, err);
         }
-        data += done;
+        bytes += done;
         size -= (size_t) done;
     }
+    return true;
+}
+
+bool cor_host_priv_memfd_replace(int fd, uint64_t offset, const void *data, size_t size,
+                                 CorError *err)
+{
+    const char *bytes = data;
+
+    while (size > 0) {
+        ssize_t done = pwrite(fd, bytes, size, (off_t) offset);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done < 0) {
+            return fail_write(errno, err);
+        }
+        bytes += done;
+        offset += (uint64_t) done;
+        size -= (size_t) done;
+    }
+    return true;
+}
+
+bool cor_host_priv_memfd_begin(const char *name, int *ret_fd, CorError *err)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+    if (fd < 0 && errno == EINVAL) {
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    }
+    if (fd < 0) {
+        return cor_fail_errno(err, errno, "make memory file");
+    }
+    *ret_fd = fd;
+    return true;
+}
+
+bool cor_host_priv_memfd_seal(int fd, CorError *err)
+{
+    if (fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0) {
+        return cor_fail_errno(err, errno, "seal memory file");
+    }
+    (void) lseek(fd, 0, SEEK_SET); /* a memory file can seek */
     return true;
 }
 
@@ -37,20 +87,10 @@ bool cor_host_priv_memfd_new(const char *name, const void *data, size_t size, in
 {
     COR_CLEANUP(cor_fd_closep) int fd = -1;
 
-    fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-    if (fd < 0 && errno == EINVAL) {
-        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    }
-    if (fd < 0) {
-        return cor_fail_errno(err, errno, "make memory file");
-    }
-    if (!write_all(fd, data, size, err)) {
+    if (!cor_host_priv_memfd_begin(name, &fd, err) ||
+        !cor_host_priv_memfd_append(fd, data, size, err) || !cor_host_priv_memfd_seal(fd, err)) {
         return false;
     }
-    if (fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0) {
-        return cor_fail_errno(err, errno, "seal memory file");
-    }
-    (void) lseek(fd, 0, SEEK_SET); /* a memory file can seek */
     *ret_fd = COR_TAKE_FD(fd);
     return true;
 }

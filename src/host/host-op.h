@@ -52,6 +52,14 @@ COR_MUSTCHECK bool cor_host_priv_progress(CorHostContext *context, double fracti
 COR_MUSTCHECK bool cor_host_priv_output(CorHostContext *context, json_t *output, const void *data,
                                         size_t size, CorError *err);
 
+/** As above, for bytes that are already in a memory file, which is sealed; fd stays the caller's.
+ */
+COR_MUSTCHECK bool cor_host_priv_output_fd(CorHostContext *context, json_t *output, int fd,
+                                           CorError *err);
+
+extern const CorHostOperation cor_host_priv_op_bulk;
+extern const CorHostOperation cor_host_priv_op_frame;
+extern const CorHostOperation cor_host_priv_op_transcode;
 extern const CorHostOperation cor_host_priv_op_index;
 extern const CorHostOperation cor_host_priv_op_decode;
 extern const CorHostOperation cor_host_priv_op_render;

@@ -21,6 +21,14 @@
  *   decode     1 file; frame from 1, values: "stored" (default) or "modality".
  *              -> output with role "pixels", columns, rows, samples_per_pixel, type, photometric,
  *                 frames
+ *   transcode  1 file; transfer_syntax_uid, one of dicom/dicom-syntax.h.
+ *              -> output with role "file"
+ *   frame      1 file; frame from 1, transfer_syntax_uid: one of dicom/dicom-syntax.h, or absent
+ *              for the bytes as they are.
+ *              -> output with role "frame", transfer_syntax_uid, photometric ("" for fragments that
+ *                 were not looked at)
+ *   bulk       1 file; path: "<tag>" or "<tag>/<item>/<tag>" and so on.
+ *              -> output with role "bulk", vr
  *   render     1 file; frame from 1, format: "png" or "jpeg", window_center and window_width or
  *              neither, width, height, quality: 0 or absent for their defaults.
  *              -> output with role "image", media_type, width, height

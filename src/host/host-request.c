@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/time.h"
+#include "dicom/dicom-syntax.h"
 #include "host/host-memfd.h"
 #include "host/host-pool-priv.h"
 
@@ -124,6 +125,37 @@ bool cor_host_decode(CorHostPool *pool, int fd, unsigned frame, int64_t timeout_
                      CorHostFile *ret_file, CorError *err)
 {
     json_t *json = json_pack("{s:s, s:I}", "op", "decode", "frame", (json_int_t) frame);
+
+    return call_for_file(pool, json, fd, timeout_ms, ret_file, err);
+}
+
+bool cor_host_can_encode(const char *transfer_syntax_uid)
+{
+    return cor_dicom_can_encode(transfer_syntax_uid);
+}
+
+bool cor_host_transcode(CorHostPool *pool, int fd, const char *transfer_syntax_uid,
+                        int64_t timeout_ms, CorHostFile *ret_file, CorError *err)
+{
+    json_t *json =
+        json_pack("{s:s, s:s}", "op", "transcode", "transfer_syntax_uid", transfer_syntax_uid);
+
+    return call_for_file(pool, json, fd, timeout_ms, ret_file, err);
+}
+
+bool cor_host_frame(CorHostPool *pool, int fd, unsigned frame, const char *transfer_syntax_uid,
+                    int64_t timeout_ms, CorHostFile *ret_file, CorError *err)
+{
+    json_t *json = json_pack("{s:s, s:I, s:s*}", "op", "frame", "frame", (json_int_t) frame,
+                             "transfer_syntax_uid", transfer_syntax_uid);
+
+    return call_for_file(pool, json, fd, timeout_ms, ret_file, err);
+}
+
+bool cor_host_bulk(CorHostPool *pool, int fd, const char *path, int64_t timeout_ms,
+                   CorHostFile *ret_file, CorError *err)
+{
+    json_t *json = json_pack("{s:s, s:s}", "op", "bulk", "path", path);
 
     return call_for_file(pool, json, fd, timeout_ms, ret_file, err);
 }

@@ -196,18 +196,30 @@ bool cor_host_priv_progress(CorHostContext *context, double fraction, const char
                   json_pack("{s:f, s:s}", "fraction", fraction, "stage", stage), -1, err);
 }
 
+static bool send_sealed(CorHostContext *context, json_t *output, int fd, uint64_t size,
+                        CorError *err)
+{
+    if (!output || json_object_set_new(output, "size", json_integer((json_int_t) size)) < 0) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for an answer");
+    }
+    return answer(context, "output", json_incref(output), fd, err);
+}
+
 bool cor_host_priv_output(CorHostContext *context, json_t *output, const void *data, size_t size,
                           CorError *err)
 {
     COR_CLEANUP(cor_fd_closep) int fd = -1;
 
-    if (!cor_host_priv_memfd_new("corsia-output", data, size, &fd, err)) {
-        return false;
-    }
-    if (!output || json_object_set_new(output, "size", json_integer((json_int_t) size)) < 0) {
-        return cor_fail(err, COR_ERR_NOMEM, "out of memory for an answer");
-    }
-    return answer(context, "output", json_incref(output), fd, err);
+    return cor_host_priv_memfd_new("corsia-output", data, size, &fd, err) &&
+           send_sealed(context, output, fd, size, err);
+}
+
+bool cor_host_priv_output_fd(CorHostContext *context, json_t *output, int fd, CorError *err)
+{
+    uint64_t size = 0;
+
+    return cor_host_priv_memfd_seal(fd, err) && cor_host_priv_memfd_check(fd, &size, err) &&
+           send_sealed(context, output, fd, size, err);
 }
 
 /* Answer with an error; the host lives on unless even that cannot be sent. */

@@ -116,6 +116,22 @@ class RealHost:
         message, output = self._ask('decode', data, frame=frame, values=values)
         return message if isinstance(message, str) else output
 
+    def transcode(self, data, syntax):
+        """The bytes of the whole file in another transfer syntax, or the refusal as a string."""
+        message, output = self._ask('transcode', data, transfer_syntax_uid=syntax)
+        return message if isinstance(message, str) else output
+
+    def frame(self, data, number, syntax):
+        """The bytes of one frame, or the refusal as a string; syntax None: as they are."""
+        members = {'transfer_syntax_uid': syntax} if syntax else {}
+        message, output = self._ask('frame', data, frame=number, **members)
+        return message if isinstance(message, str) else output
+
+    def bulk(self, data, path):
+        """(VR, bytes) of one value, or the refusal as a string."""
+        message, output = self._ask('bulk', data, path=path)
+        return message if isinstance(message, str) else (message['vr'], output)
+
     def close(self):
         if self._host:
             self._host.close()
