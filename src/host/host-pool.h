@@ -156,6 +156,14 @@ typedef struct CorHostRender {
     int64_t timeout_ms;
 } CorHostRender;
 
+/* Which frame, and in which encoding. */
+typedef struct CorHostFrameOf {
+    int fd;                          /* the DICOM file; borrowed */
+    unsigned frame;                  /* counted from 1 */
+    const char *transfer_syntax_uid; /* NULL: as it is in the file, whatever that is */
+    int64_t timeout_ms;
+} CorHostFrameOf;
+
 /* Bytes that a host made. */
 typedef struct CorHostFile {
     int fd; /* sealed memory; close it with cor_host_file_done() */
@@ -294,12 +302,10 @@ COR_MUSTCHECK bool cor_host_transcode(CorHostPool *pool, int fd, const char *tra
  * VR little endian the uncompressed frame as it would stand in Pixel Data (1-bit pixels packed from
  * bit 0 on), else its compressed bit stream.
  *
- * @param frame                counted from 1
- * @param transfer_syntax_uid  NULL: as it is in the file, whatever that is
- * @param ret_file             info: {"transfer_syntax_uid"}
+ * @param ret_file  info: {"transfer_syntax_uid", "photometric": what the samples mean, "" if the
+ *                  frame is as it is in the file}
  */
-COR_MUSTCHECK bool cor_host_frame(CorHostPool *pool, int fd, unsigned frame,
-                                  const char *transfer_syntax_uid, int64_t timeout_ms,
+COR_MUSTCHECK bool cor_host_frame(CorHostPool *pool, const CorHostFrameOf *of,
                                   CorHostFile *ret_file, CorError *err);
 
 /**

@@ -143,13 +143,13 @@ bool cor_host_transcode(CorHostPool *pool, int fd, const char *transfer_syntax_u
     return call_for_file(pool, json, fd, timeout_ms, ret_file, err);
 }
 
-bool cor_host_frame(CorHostPool *pool, int fd, unsigned frame, const char *transfer_syntax_uid,
-                    int64_t timeout_ms, CorHostFile *ret_file, CorError *err)
+bool cor_host_frame(CorHostPool *pool, const CorHostFrameOf *of, CorHostFile *ret_file,
+                    CorError *err)
 {
-    json_t *json = json_pack("{s:s, s:I, s:s*}", "op", "frame", "frame", (json_int_t) frame,
-                             "transfer_syntax_uid", transfer_syntax_uid);
+    json_t *json = json_pack("{s:s, s:I, s:s*}", "op", "frame", "frame", (json_int_t) of->frame,
+                             "transfer_syntax_uid", of->transfer_syntax_uid);
 
-    return call_for_file(pool, json, fd, timeout_ms, ret_file, err);
+    return call_for_file(pool, json, of->fd, of->timeout_ms, ret_file, err);
 }
 
 bool cor_host_bulk(CorHostPool *pool, int fd, const char *path, int64_t timeout_ms,
