@@ -8,10 +8,13 @@
 #include "dicomweb/feed.h"
 #include "dicomweb/offload.h"
 
+typedef struct CorStow CorStow; /* stow-upload.h */
+
 struct CorDicomweb {
     CorDicomwebOptions options;
     CorOffload *offload; /* threads that wait for hosts and disks */
     CorFeed *feed;       /* who waits for changes */
+    CorStow *stow;       /* what uploads share */
 };
 
 /** The UIDs in a route's path; members that the pattern does not have are NULL. */
@@ -44,3 +47,7 @@ COR_DICOMWEB_HANDLER(retrieve_thumbnail); /* wado-rendered.c */
 COR_DICOMWEB_HANDLER(retrieve_uri);       /* wado-uri.c */
 
 extern const CorHttpUpload cor_dicomweb_priv_upload; /* stow.c */
+
+/* stow.c: what uploads share.  Freed when no upload is going on; NULL is ignored. */
+COR_MUSTCHECK bool cor_dicomweb_priv_stow_new(CorStow **ret_stow, CorError *err);
+void cor_dicomweb_priv_stow_free(CorStow *stow);

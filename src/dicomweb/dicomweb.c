@@ -92,7 +92,8 @@ bool cor_dicomweb_open(const CorDicomwebOptions *options, CorDicomweb **ret_dico
     if (!cor_dicomweb_priv_offload_new(THREADS_PER_HOST *
                                            (size_t) options->config->viewer_hosts_max,
                                        LINE_MAX, &dicomweb->offload, err) ||
-        !cor_dicomweb_priv_feed_new(options->catalog, &dicomweb->feed, err)) {
+        !cor_dicomweb_priv_feed_new(options->catalog, &dicomweb->feed, err) ||
+        !cor_dicomweb_priv_stow_new(&dicomweb->stow, err)) {
         return false;
     }
     *ret_dicomweb = COR_TAKE(dicomweb);
@@ -103,6 +104,7 @@ void cor_dicomweb_close(CorDicomweb *dicomweb)
 {
     if (dicomweb) {
         cor_dicomweb_priv_feed_free(dicomweb->feed);
+        cor_dicomweb_priv_stow_free(dicomweb->stow);
         cor_dicomweb_priv_offload_free(dicomweb->offload);
         free(dicomweb);
     }
