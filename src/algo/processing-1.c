@@ -103,10 +103,13 @@ bool cor_algo_priv_processing_1_find(const void *context, const CorPlane *plane,
     }
     window(params, plane, workspace->bytes[0]);
     cor_algo_priv_trace_bytes(trace, "win8", workspace->bytes[0]);
-    cor_kernel_gauss_u8(&params->gauss, workspace->bytes[0], plane->width_px, plane->height_px,
-                        workspace->bytes[1], workspace->scratch);
-    cor_algo_priv_trace_bytes(trace, "gauss", workspace->bytes[1]);
-    cor_kernel_bits_from_u8_above(workspace->bytes[1], params->threshold, a);
+    if (trace && trace->bytes) { /* nobody else needs the plane */
+        cor_kernel_gauss_u8(&params->gauss, workspace->bytes[0], plane->width_px, plane->height_px,
+                            workspace->bytes[1], workspace->scratch);
+        cor_algo_priv_trace_bytes(trace, "gauss", workspace->bytes[1]);
+    }
+    cor_kernel_gauss_above(&params->gauss, workspace->bytes[0], params->threshold,
+                           workspace->bytes[1], a, workspace->scratch);
     cor_algo_priv_trace_bits(trace, "thresh", a);
 
     cor_kernel_dilate_disk(a, params->closing_radius_px, b, scratch);

@@ -474,6 +474,7 @@ int cor_cli_serve(int argc, char *const *argv)
     }
     cor_log_set_level(server.config->log_level);
     raise_limits();
+    (void) setenv("CORSIA_SIMD", cor_config_simd_name(server.config->simd), 1); /* hosts get it */
     if (!cor_failpoint_arm(getenv("CORSIA_FAILPOINT"), &err) || !cor_shutdown_prepare(&err) ||
         !start(&server, &err)) {
         (void) fprintf(stderr, "corsia serve: %s\n", err.text);

@@ -190,6 +190,8 @@ static struct MHD_Response *make_response(CorHttpRequest *req, uint64_t *ret_byt
         return of_pieces(res);
     case HTTP_STREAM:
         return cor_http_priv_stream_response(COR_TAKE(res->stream), req);
+    case HTTP_PULL:
+        return cor_http_priv_pull_response(COR_TAKE(res->pull), req);
     case HTTP_UPGRADE:
         return of_upgrade(res);
     case HTTP_BYTES:
@@ -240,7 +242,7 @@ enum MHD_Result cor_http_priv_answer(CorHttpRequest *req)
     req->bytes_sent = req->is_head || is_bodiless ? 0 : bytes;
 
     const CorHttpServerOptions *options = &req->server->options;
-    if (req->res.kind == HTTP_STREAM || status == 101) {
+    if (req->res.kind == HTTP_STREAM || req->res.kind == HTTP_PULL || status == 101) {
         atomic_store(&req->conn->deadline_ms, 0);
     } else {
         atomic_store(&req->conn->deadline_ms,

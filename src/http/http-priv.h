@@ -7,13 +7,14 @@
  *   http-admit.c     who may come in, and what a request may bring
  *   http-answer.c    a filled response becomes bytes
  *   http-watch.c     the thread that watches deadlines, peers and heartbeats
- *   http-stream.c, http-park.c   answers that take their time
+ *   http-stream.c, http-pull.c, http-park.c   answers that take their time
  *   http-hold.c      uploads that must wait
  *
- * Locks are taken in this order: server; stream, park or hold; libmicrohttpd's own.
+ * Locks are taken in this order: server; stream, pull, park or hold; libmicrohttpd's own.
  */
 #pragma once
 
+#include "http/http-pull.h"
 #include "http/http-server.h"
 #include "http/http-stream.h"
 
@@ -117,6 +118,7 @@ typedef enum HttpBodyKind {
     HTTP_FILE,
     HTTP_PIECES,
     HTTP_STREAM,
+    HTTP_PULL,
     HTTP_UPGRADE,
 } HttpBodyKind;
 
@@ -145,6 +147,7 @@ struct CorHttpResponse {
     void (*release)(void *context);
     void *release_context;
     CorHttpStream *stream;
+    CorHttpPull *pull;
     CorHttpUpgrade upgrade;
     char *protocol;
 };
@@ -227,6 +230,8 @@ void cor_http_priv_send_timeout(int fd);
 /* http-response.c */
 void cor_http_priv_res_init(CorHttpResponse *res);
 void cor_http_priv_res_done(CorHttpResponse *res);
+/* Takes the reference. */
+void cor_http_priv_res_set_pull(CorHttpResponse *res, const char *type, CorHttpPull *pull);
 
 /* http-watch.c */
 bool cor_http_priv_watch_start(CorHttpServer *server, CorError *err);
@@ -239,6 +244,10 @@ void cor_http_priv_suspension_stop_all(CorHttpServer *server);
 /* http-stream.c */
 struct MHD_Response *cor_http_priv_stream_response(CorHttpStream *stream, CorHttpRequest *req);
 void cor_http_priv_stream_drop(CorHttpStream *stream);
+
+/* http-pull.c */
+struct MHD_Response *cor_http_priv_pull_response(CorHttpPull *pull, CorHttpRequest *req);
+void cor_http_priv_pull_drop(CorHttpPull *pull);
 
 /* http-park.c */
 typedef enum HttpParkState {

@@ -97,6 +97,9 @@ static void drop_body(CorHttpResponse *res)
     if (res->stream) {
         cor_http_priv_stream_drop(COR_TAKE(res->stream));
     }
+    if (res->pull) {
+        cor_http_priv_pull_drop(COR_TAKE(res->pull));
+    }
     if (res->upgrade.abandoned) {
         res->upgrade.abandoned(res->upgrade.context);
     }
@@ -190,6 +193,12 @@ void cor_http_res_pieces(CorHttpResponse *res, const char *type, const struct io
         memcpy(res->pieces, pieces, len * sizeof(*pieces));
         res->pieces_len = len;
     }
+}
+
+void cor_http_priv_res_set_pull(CorHttpResponse *res, const char *type, CorHttpPull *pull)
+{
+    begin(res, 200, type, HTTP_PULL);
+    res->pull = pull;
 }
 
 static bool may_repeat(const char *name)

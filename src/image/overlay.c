@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Grey is trunc(fma(value, scale, offset)) with scale = 255 (1 / (max - min)) and offset = 0 - min
- * scale, all double, as OpenCV's normalize() does it on a processor with FMA.  For 16-bit integers
- * there are at most 65536 results, and mostly far fewer than pixels, so they are tabulated; every
- * other type goes row by row through double, which holds them all exactly.
+ * scale, all double, as OpenCV's normalize() does it on a processor with FMA.  16-bit integers,
+ * the usual case, have loops of their own; every other type goes row by row through double, which
+ * holds them all exactly.
  */
 #include "image/overlay.h"
 
@@ -44,12 +44,9 @@ static void to_grey(const Scale *scale, const double *values, size_t len, uint8_
 static void finish_row(const CorPlane *plane, size_t y, const uint8_t *line, const uint8_t *mask,
                        uint8_t *rgb)
 {
-    size_t width = plane->width_px;
+    size_t at = plane->width_px * y;
 
-    cor_kernel_grey_to_rgb(line, width, rgb + 3 * width * y);
-    if (mask) {
-        cor_kernel_paint_mask(mask + width * y, width, rgb + 3 * width * y);
-    }
+    cor_kernel_paint(line, mask ? mask + at : NULL, plane->width_px, rgb + 3 * at);
 }
 
 static void range_s16(const CorPlane *plane, int *low, int *high)
@@ -67,30 +64,18 @@ static bool overlay_s16(const CorPlane *plane, const uint8_t *mask, uint8_t *rgb
     int low = 0;
     int high = 0;
     size_t width = plane->width_px;
-    COR_CLEANUP(cor_freep) double *values = NULL;
-    COR_CLEANUP(cor_freep) uint8_t *table = NULL;
     COR_CLEANUP(cor_freep) uint8_t *line = cor_new_array(uint8_t, width);
     Scale scale;
-    size_t len = 0;
 
-    range_s16(plane, &low, &high);
-    len = (size_t) (uint16_t) (high - low) + 1;
-    values = cor_new_array(double, len);
-    table = cor_new_array(uint8_t, len);
-    if (!values || !table || !line) {
+    if (!line) {
         return cor_fail(err, COR_ERR_NOMEM, "no memory for an overlay");
     }
-    for (size_t i = 0; i < len; i++) {
-        values[i] = low + (int) i;
-    }
+    range_s16(plane, &low, &high);
     scale = make_scale(low, high);
-    to_grey(&scale, values, len, table);
-
+    memset(line, 0, width);
     for (size_t y = 0; y < plane->height_px; y++) {
-        const int16_t *row = cor_plane_row(plane, y);
-
-        for (size_t x = 0; x < width; x++) {
-            line[x] = table[row[x] - low];
+        if (!scale.is_flat) {
+            cor_kernel_scale_s16(cor_plane_row(plane, y), width, scale.scale, scale.offset, line);
         }
         finish_row(plane, y, line, mask, rgb);
         if (grey) {

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packing goes through eight bytes at a time: multiplying bytes of 0 or 1 by 0x0102040810204080
- * gathers them in the highest byte.  That is arithmetic on a little-endian load, which is asked for
- * explicitly, so the result does not depend on the machine.
- */
 #include "kernel/bits.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <string.h>
+
+#include "kernel/kernel-ops.h"
 
 #define WORD_BITS ((size_t) 64)
 
@@ -40,53 +37,12 @@ void cor_kernel_bits_copy(const CorBits *from, CorBits *to)
 
 size_t cor_kernel_bits_count(const CorBits *bits)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; i < bits->height_px * bits->stride_words; i++) {
-        count += (size_t) __builtin_popcountll(bits->words[i]);
-    }
-    return count;
-}
-
-static inline uint64_t pack8(const uint8_t *bytes)
-{
-    uint64_t eight = 0;
-
-    memcpy(&eight, bytes, sizeof(eight));
-    return (le64toh(eight) * 0x0102040810204080u) >> 56;
-}
-
-static inline uint64_t pack64(const uint8_t *bytes)
-{
-    uint64_t word = 0;
-
-    for (unsigned i = 0; i < 8; i++) {
-        word |= pack8(bytes + 8 * i) << (8 * i);
-    }
-    return word;
-}
-
-/* The pixels of a row that do not fill a word. */
-static inline uint64_t pack_tail(const uint8_t *bytes, size_t len)
-{
-    uint8_t padded[64] = {0};
-
-    memcpy(padded, bytes, len);
-    return pack64(padded);
+    return cor_kernel_priv_ops()->count(bits->words, bits->height_px * bits->stride_words);
 }
 
 void cor_kernel_bits_pack_row(const uint8_t *bytes, CorBits *bits, size_t y)
 {
-    uint64_t *row = bits->words + y * bits->stride_words;
-    size_t full = bits->width_px / WORD_BITS;
-    size_t tail = bits->width_px % WORD_BITS;
-
-    for (size_t i = 0; i < full; i++) {
-        row[i] = pack64(bytes + WORD_BITS * i);
-    }
-    if (tail > 0) {
-        row[full] = pack_tail(bytes + WORD_BITS * full, tail);
-    }
+    cor_kernel_priv_ops()->pack_u8(bytes, bits->width_px, 0, bits->words + y * bits->stride_words);
 }
 
 void cor_kernel_bits_unpack_row(const CorBits *bits, size_t y, uint8_t *bytes)
@@ -98,31 +54,12 @@ void cor_kernel_bits_unpack_row(const CorBits *bits, size_t y, uint8_t *bytes)
     }
 }
 
-/* One word of a row: a constant length where there is one makes it a vector loop. */
-static inline uint64_t pack_above(const uint8_t *values, size_t len, uint8_t threshold)
-{
-    uint8_t above[64];
-
-    for (size_t i = 0; i < len; i++) {
-        above[i] = values[i] > threshold;
-    }
-    return len == WORD_BITS ? pack64(above) : pack_tail(above, len);
-}
-
 void cor_kernel_bits_from_u8_above(const uint8_t *plane, uint8_t threshold, CorBits *bits)
 {
-    size_t full = bits->width_px / WORD_BITS;
-    size_t tail = bits->width_px % WORD_BITS;
+    const CorKernelOps *ops = cor_kernel_priv_ops();
 
     for (size_t y = 0; y < bits->height_px; y++) {
-        const uint8_t *values = plane + y * bits->width_px;
-        uint64_t *row = bits->words + y * bits->stride_words;
-
-        for (size_t i = 0; i < full; i++) {
-            row[i] = pack_above(values + WORD_BITS * i, WORD_BITS, threshold);
-        }
-        if (tail > 0) {
-            row[full] = pack_above(values + WORD_BITS * full, tail, threshold);
-        }
+        ops->pack_u8(plane + y * bits->width_px, bits->width_px, threshold,
+                     bits->words + y * bits->stride_words);
     }
 }

@@ -38,7 +38,7 @@ void cor_kernel_bits_copy(const CorBits *from, CorBits *to);
 /** Number of pixels that are set. */
 size_t cor_kernel_bits_count(const CorBits *bits);
 
-/** Set row y from width_px bytes that are 0 or 1. */
+/** Set row y from width_px bytes: every one that is not 0 sets its pixel. */
 void cor_kernel_bits_pack_row(const uint8_t *bytes, CorBits *bits, size_t y);
 
 /** Write row y as width_px bytes of 0 or 1. */

@@ -20,16 +20,16 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
+
+#include "kernel/kernel-ops.h"
 
 #define CHUNK_PX ((size_t) 64)
 #define REFERENCE_SIGMA 1.5
-#define REFERENCE_RADIUS_PX 6
 
 /* exp(-k^2 / 4.5) / sum as numpy 1.24 computes it, whose exp differs from the C library's in the
  * last bit. */
-static const double reference_weights[REFERENCE_RADIUS_PX + 1] = {
+static const double reference_weights[COR_GAUSS_REFERENCE_RADIUS_PX + 1] = {
     0x1.1058ef29a59d7p-2, 0x1.b42851d1c8a96p-3,  0x1.bfdc88289323cp-4,  0x1.26dd9e7a284e0p-5,
     0x1.f1e741f80c9b9p-8, 0x1.0d891ab53680ap-10, 0x1.7638649a0fcd0p-14,
 };
@@ -54,6 +54,17 @@ static double exp_negative(double x)
     return ldexp(sum, -(int) n);
 }
 
+/* The exact sum over bytes that are all the same. */
+static double sum_flat(const CorGauss *gauss, int byte)
+{
+    double sum = byte * gauss->weights[0];
+
+    for (size_t k = gauss->radius_px; k >= 1; k--) {
+        sum += (byte + byte) * gauss->weights[k];
+    }
+    return sum;
+}
+
 void cor_kernel_gauss_init(CorGauss *gauss, double sigma_px)
 {
     double sum = 0;
@@ -74,7 +85,14 @@ void cor_kernel_gauss_init(CorGauss *gauss, double sigma_px)
         memcpy(gauss->weights, reference_weights, sizeof(reference_weights));
     }
     for (size_t k = 0; k <= gauss->radius_px; k++) {
+        double coarse = floor(gauss->weights[k] * 65536);
+
         gauss->rough[k] = (float) gauss->weights[k];
+        gauss->coarse[k] = (uint16_t) (coarse < UINT16_MAX ? coarse : UINT16_MAX);
+    }
+    gauss->has_flat_kept = true;
+    for (int byte = 0; byte <= 255; byte++) {
+        gauss->has_flat_kept = gauss->has_flat_kept && (int) sum_flat(gauss, byte) == byte;
     }
     gauss->margin = 2 * 255 * 0x1p-24f * (float) (gauss->radius_px + 3);
 }
@@ -92,13 +110,13 @@ size_t cor_kernel_mirror(ptrdiff_t i, size_t len)
     return (size_t) (at < (ptrdiff_t) len ? at : period - 1 - at);
 }
 
-/* Scratch: a ring of at least 2 r + 1 rows, a power of two, for the pass down the columns, and one
- * row with r more pixels at either end for the pass along the rows. */
+/* Scratch: a ring of at least 2 r + 2 rows, a power of two, for the pass down the columns, one row
+ * with r more pixels at either end for the pass along the rows, and what vectors read behind it. */
 static size_t ring_len(const CorGauss *gauss)
 {
     size_t len = 1;
 
-    while (len < 2 * gauss->radius_px + 1) {
+    while (len < 2 * gauss->radius_px + 2) {
         len *= 2;
     }
     return len;
@@ -106,7 +124,9 @@ static size_t ring_len(const CorGauss *gauss)
 
 size_t cor_kernel_gauss_scratch_len(const CorGauss *gauss, size_t width_px)
 {
-    return ring_len(gauss) * width_px + width_px + 2 * gauss->radius_px;
+    size_t line = width_px + 2 * gauss->radius_px;
+
+    return ring_len(gauss) * width_px + line + 2 * COR_OPS_SLACK_BYTES;
 }
 
 /* One pair of taps.  Not inlined: merged with the loop around them, these would not be vectorised.
@@ -228,7 +248,7 @@ static bool sum_rough_reference(const CorGauss *gauss, const float *const *taps,
 static void sum_row(const CorGauss *gauss, const float *const *taps, size_t width, Span span,
                     uint8_t *to)
 {
-    bool is_reference = gauss->radius_px == REFERENCE_RADIUS_PX;
+    bool is_reference = gauss->radius_px == COR_GAUSS_REFERENCE_RADIUS_PX;
 
     if (width < CHUNK_PX) {
         if (sum_rough(gauss, taps, 0, width, to)) {
@@ -276,14 +296,16 @@ static void widen(const uint8_t *bytes, size_t len, float *floats)
     }
 }
 
-/* Along one row, in place. */
-static void filter_row(const CorGauss *gauss, uint8_t *row, size_t width, Span seen, float *line)
+/* Along one row; row and to may be the same. */
+static void filter_row(const CorGauss *gauss, const uint8_t *row, size_t width, uint8_t *to,
+                       float *line)
 {
     size_t radius = gauss->radius_px;
-    Span span = find_span(row, seen.begin, seen.end);
+    Span span = find_span(row, 0, width);
     const float *taps[2 * COR_GAUSS_RADIUS_MAX_PX + 1];
 
     if (span.begin == span.end) {
+        memset(to, 0, width);
         return;
     }
     span.begin = span.begin > radius ? span.begin - radius : 0;
@@ -297,44 +319,78 @@ static void filter_row(const CorGauss *gauss, uint8_t *row, size_t width, Span s
     for (size_t k = 0; k <= 2 * radius; k++) {
         taps[k] = line + k;
     }
-    sum_row(gauss, taps, width, span, row);
+    memset(to, 0, width);
+    sum_row(gauss, taps, width, span, to);
 }
 
-void cor_kernel_gauss_u8(const CorGauss *gauss, const uint8_t *from, size_t width_px,
-                         size_t height_px, uint8_t *to, float *scratch)
+void cor_kernel_priv_gauss_down(const CorGauss *gauss, const uint8_t *from, const size_t size_px[2],
+                                uint8_t *to, float *scratch)
 {
     size_t radius = gauss->radius_px;
     size_t ring = ring_len(gauss);
-    float *line = scratch + ring * width_px;
+    size_t width = size_px[0];
+    size_t height = size_px[1];
     const float *taps[2 * COR_GAUSS_RADIUS_MAX_PX + 1];
     Span spans[4 * COR_GAUSS_RADIUS_MAX_PX];
     size_t loaded = 0;
 
-    for (size_t y = 0; y < height_px; y++) {
-        Span seen = {width_px, 0};
-        uint8_t *row = to + y * width_px;
+    for (size_t y = 0; y < height; y++) {
+        Span seen = {width, 0};
+        uint8_t *row = to + y * width;
 
-        for (; loaded < height_px && loaded <= y + radius; loaded++) {
-            const uint8_t *source = from + loaded * width_px;
+        for (; loaded < height && loaded <= y + radius; loaded++) {
+            const uint8_t *source = from + loaded * width;
 
-            widen(source, width_px, scratch + (loaded & (ring - 1)) * width_px);
-            spans[loaded & (ring - 1)] = find_span(source, 0, width_px);
+            widen(source, width, scratch + (loaded & (ring - 1)) * width);
+            spans[loaded & (ring - 1)] = find_span(source, 0, width);
         }
         /* A mirrored row is never farther away than the radius, so it is in the ring. */
         for (size_t k = 0; k <= 2 * radius; k++) {
             ptrdiff_t at = (ptrdiff_t) (y + k) - (ptrdiff_t) radius;
-            size_t slot = cor_kernel_mirror(at, height_px) & (ring - 1);
+            size_t slot = cor_kernel_mirror(at, height) & (ring - 1);
 
-            taps[k] = scratch + slot * width_px;
+            taps[k] = scratch + slot * width;
             if (spans[slot].begin < spans[slot].end) {
                 seen.begin = spans[slot].begin < seen.begin ? spans[slot].begin : seen.begin;
                 seen.end = spans[slot].end > seen.end ? spans[slot].end : seen.end;
             }
         }
-        memset(row, 0, width_px);
+        memset(row, 0, width);
         if (seen.begin < seen.end) {
-            sum_row(gauss, taps, width_px, seen, row);
-            filter_row(gauss, row, width_px, seen, line);
+            sum_row(gauss, taps, width, seen, row);
         }
+    }
+}
+
+void cor_kernel_priv_gauss_above(const CorGauss *gauss, const uint8_t *row, size_t width,
+                                 uint8_t threshold, uint64_t *words, float *scratch)
+{
+    uint8_t *bytes = (uint8_t *) (scratch + width + 2 * gauss->radius_px);
+
+    filter_row(gauss, row, width, bytes, scratch);
+    cor_kernel_priv_scalar.pack_u8(bytes, width, threshold, words);
+}
+
+void cor_kernel_gauss_u8(const CorGauss *gauss, const uint8_t *from, size_t width_px,
+                         size_t height_px, uint8_t *to, float *scratch)
+{
+    const size_t size_px[2] = {width_px, height_px};
+
+    cor_kernel_priv_ops()->gauss_down(gauss, from, size_px, to, scratch);
+    for (size_t y = 0; y < height_px; y++) {
+        filter_row(gauss, to + y * width_px, width_px, to + y * width_px, scratch);
+    }
+}
+
+void cor_kernel_gauss_above(const CorGauss *gauss, const uint8_t *from, uint8_t threshold,
+                            uint8_t *between, CorBits *to, float *scratch)
+{
+    const CorKernelOps *ops = cor_kernel_priv_ops();
+    const size_t size_px[2] = {to->width_px, to->height_px};
+
+    ops->gauss_down(gauss, from, size_px, between, scratch);
+    for (size_t y = 0; y < to->height_px; y++) {
+        ops->gauss_above(gauss, between + y * to->width_px, to->width_px, threshold,
+                         to->words + y * to->stride_words, scratch);
     }
 }

@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernel/grey-priv.h"
+#include "kernel/kernel-ops.h"
 
 /* The definition; value lies in [low, high]. */
 static inline uint8_t clip_one(float value, float low, float range)
@@ -67,21 +67,13 @@ void cor_kernel_clip_s16(const CorClip *clip, const int16_t *values, size_t len,
 {
     int16_t low = (int16_t) clip->low;
     int16_t high = (int16_t) clip->high;
-    uint16_t factor = clip->factor;
-    uint16_t times = (uint16_t) (1u << clip->shift);
 
-    if (!clip->has_factor) {
-        for (size_t i = 0; i < len; i++) {
-            bytes[i] = clip->table[clamp_s16(values[i], low, high) - low];
-        }
+    if (clip->has_factor) {
+        cor_kernel_priv_ops()->clip_s16(clip, values, len, bytes);
         return;
     }
     for (size_t i = 0; i < len; i++) {
-        uint16_t above = (uint16_t) (clamp_s16(values[i], low, high) - low);
-        uint16_t shifted = (uint16_t) (above * times);
-        uint16_t byte = (uint16_t) (((uint32_t) shifted * factor) >> 16); /* all in 16-bit lanes */
-
-        bytes[i] = (uint8_t) byte;
+        bytes[i] = clip->table[clamp_s16(values[i], low, high) - low];
     }
 }
 
@@ -112,9 +104,7 @@ void cor_kernel_above_s16(const int16_t *values, size_t len, double threshold, u
         memset(bytes, 1, len);
         return;
     }
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = values[i] > (int16_t) whole;
-    }
+    cor_kernel_priv_ops()->above_s16(values, len, (int16_t) whole, bytes);
 }
 
 void cor_kernel_above_f64(const double *values, size_t len, double threshold, uint8_t *bytes)
@@ -126,15 +116,7 @@ void cor_kernel_above_f64(const double *values, size_t len, double threshold, ui
 
 void cor_kernel_range_s16(const int16_t *values, size_t len, int *low, int *high)
 {
-    int16_t smallest = (int16_t) *low;
-    int16_t largest = (int16_t) *high;
-
-    for (size_t i = 0; i < len; i++) {
-        smallest = values[i] < smallest ? values[i] : smallest;
-        largest = values[i] > largest ? values[i] : largest;
-    }
-    *low = smallest;
-    *high = largest;
+    cor_kernel_priv_ops()->range_s16(values, len, low, high);
 }
 
 /* x - x is 0 for every finite x and NaN for the others, and NaN stays in a sum.  Four sums, so that
@@ -178,36 +160,16 @@ bool cor_kernel_range_f64(const double *values, size_t len, double *low, double 
     return cor_kernel_is_finite_f64(values, len);
 }
 
-void cor_kernel_priv_scale_f64_portable(const double *values, size_t len, double scale,
-                                        double offset, uint8_t *bytes)
+void cor_kernel_scale_s16(const int16_t *values, size_t len, double scale, double offset,
+                          uint8_t *bytes)
 {
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = (uint8_t) (int) fma(values[i], scale, offset);
-    }
+    cor_kernel_priv_ops()->scale_s16(values, len, scale, offset, bytes);
 }
-
-#if defined(__x86_64__)
-/* The same source: here fma() becomes one instruction.  A call to the library's fma() costs several
- * times as much, and tens of times where the processor has none; all of them round once. */
-__attribute__((target("fma"))) static void
-scale_f64_x86_fma(const double *values, size_t len, double scale, double offset, uint8_t *bytes)
-{
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = (uint8_t) (int) __builtin_fma(values[i], scale, offset);
-    }
-}
-#endif
 
 void cor_kernel_scale_f64(const double *values, size_t len, double scale, double offset,
                           uint8_t *bytes)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("fma")) {
-        scale_f64_x86_fma(values, len, scale, offset, bytes);
-        return;
-    }
-#endif
-    cor_kernel_priv_scale_f64_portable(values, len, scale, offset, bytes);
+    cor_kernel_priv_ops()->scale_f64(values, len, scale, offset, bytes);
 }
 
 void cor_kernel_sums_s16(const int16_t *values, size_t len, int64_t *sum, uint64_t *squares)

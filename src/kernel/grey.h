@@ -55,5 +55,9 @@ bool cor_kernel_is_finite_f64(const double *values, size_t len);
 void cor_kernel_scale_f64(const double *values, size_t len, double scale, double offset,
                           uint8_t *bytes);
 
+/** As cor_kernel_scale_f64(), of integers. */
+void cor_kernel_scale_s16(const int16_t *values, size_t len, double scale, double offset,
+                          uint8_t *bytes);
+
 /** Add the values and their squares to two sums; exact for up to 2^33 values. */
 void cor_kernel_sums_s16(const int16_t *values, size_t len, int64_t *sum, uint64_t *squares);

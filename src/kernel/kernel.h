@@ -27,3 +27,7 @@
 #include "kernel/morphology.h"
 #include "kernel/paint.h"
 #include "kernel/runs.h"
+
+/** Name of the instruction set in use: scalar, avx2, avx512 or neon.  CORSIA_SIMD asks for one;
+ * without it, or if the processor has not got that, it is the best there is. */
+const char *cor_kernel_isa(void);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* First the sums along each row, then sliding sums of those down the columns.
+/* Squares of up to 15 pixels have counts that fit in bytes: sliding sums down the columns, then
+ * each row of those along (kernel-ops.h).
  *
- * Along a row all windows are summed at once by doubling: with S_n[x] the sum of n pixels from x
- * on, S_2n[x] = S_n[x] + S_n[x + n], and the binary digits of the side say which S_n, put one
- * behind the other, make the window.
+ * Larger ones go the other way round, first along each row, then sliding down.  Along a row all
+ * windows are summed at once by doubling: with S_n[x] the sum of n pixels from x on, S_2n[x] =
+ * S_n[x] + S_n[x + n], and the binary digits of the side say which S_n, put one behind the other,
+ * make the window.
  */
 #include "kernel/majority.h"
 
@@ -11,18 +13,21 @@
 #include <string.h>
 
 #include "kernel/gauss.h"
+#include "kernel/kernel-ops.h"
+
+#define BYTE_SIDE_MAX_PX ((size_t) 15)
 
 static size_t line_size(size_t width_px)
 {
     /* Doubling looks up to twice the side ahead. */
-    return width_px + 4 * COR_MAJORITY_SIDE_MAX_PX;
+    return width_px + 4 * COR_MAJORITY_SIDE_MAX_PX + 2 * COR_OPS_SLACK_BYTES;
 }
 
 size_t cor_kernel_majority_scratch_size(size_t width_px, size_t height_px)
 {
     size_t column_sums = (width_px + 1) * sizeof(uint16_t);
 
-    return column_sums + width_px * height_px + 2 * line_size(width_px) + width_px;
+    return column_sums + width_px * height_px + 5 * line_size(width_px);
 }
 
 static void add(const uint8_t *a, const uint8_t *b, size_t len, uint8_t *restrict to)
@@ -67,6 +72,44 @@ static void sum_row(const uint8_t *from, size_t width, size_t side, uint8_t *lin
     }
 }
 
+static void count_in_bytes(const uint8_t *plane, size_t side, CorBits *to, uint8_t *scratch)
+{
+    const CorKernelOps *ops = cor_kernel_priv_ops();
+    size_t width = to->width_px;
+    size_t height = to->height_px;
+    size_t radius = side / 2;
+    uint8_t *sums = scratch;
+    CorOpsBox box = {.side = side, .needed = (side * side + 1) / 2};
+
+    for (size_t i = 0; i < 4; i++) {
+        box.lines[i] = scratch + (i + 1) * line_size(width);
+    }
+    memset(sums, 0, 5 * line_size(width));
+    for (size_t k = 0; k + 1 < side; k++) {
+        const uint8_t *row =
+            plane + cor_kernel_mirror((ptrdiff_t) k - (ptrdiff_t) radius, height) * width;
+
+        accumulate(row, width, sums);
+    }
+    for (size_t y = 0; y < height; y++) {
+        ptrdiff_t at = (ptrdiff_t) y;
+        size_t enter = cor_kernel_mirror(at + (ptrdiff_t) radius, height);
+        size_t leave = cor_kernel_mirror(at - (ptrdiff_t) radius, height);
+        uint8_t *line = box.lines[0];
+
+        ops->slide(plane + enter * width, plane + leave * width, width, sums, line + radius);
+        for (size_t i = 0; i < radius; i++) {
+            size_t left = i < width ? i : cor_kernel_mirror(-1 - (ptrdiff_t) i, width);
+            size_t right =
+                i < width ? width - 1 - i : cor_kernel_mirror((ptrdiff_t) (width + i), width);
+
+            line[radius - 1 - i] = line[radius + left];
+            line[radius + width + i] = line[radius + right];
+        }
+        ops->box(&box, width, to->words + y * to->stride_words);
+    }
+}
+
 void cor_kernel_majority(const uint8_t *plane, size_t side_px, CorBits *to, uint8_t *scratch)
 {
     size_t width = to->width_px;
@@ -79,6 +122,10 @@ void cor_kernel_majority(const uint8_t *plane, size_t side_px, CorBits *to, uint
     uint8_t *is_major = lines + 2 * line_size(width);
 
     assert(side_px % 2 == 1 && side_px <= COR_MAJORITY_SIDE_MAX_PX);
+    if (side_px <= BYTE_SIDE_MAX_PX) {
+        count_in_bytes(plane, side_px, to, scratch);
+        return;
+    }
 
     for (size_t y = 0; y < height; y++) {
         sum_row(plane + y * width, width, side_px, lines, rows + y * width);

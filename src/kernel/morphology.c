@@ -18,7 +18,7 @@
  * nine crosses are five loops (1, 1, 2, 3, 2).  The pixel moved to lies between two pixels of the
  * mask, so clipping at the border, which leaves the guard rows zero, loses nothing.
  *
- * Erosion is the same with "and", which is why everything below is written once for both.  If the
+ * Erosion is the same with "and", which is why everything is written once for both.  If the
  * outside counts as set, zero words, tails and guard rows of the copy that is worked on are filled.
  */
 #include "kernel/morphology.h"
@@ -26,58 +26,7 @@
 #include <assert.h>
 #include <string.h>
 
-typedef enum Kind {
-    DILATE,
-    ERODE,
-} Kind;
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE uint64_t join(Kind kind, uint64_t a, uint64_t b)
-{
-    return kind == DILATE ? a | b : a & b;
-}
-
-INLINE uint64_t join_sideways(Kind kind, const uint64_t *w, unsigned d)
-{
-    uint64_t right = w[0] << d | w[-1] >> (64 - d);
-    uint64_t left = w[0] >> d | w[1] << (64 - d);
-
-    return join(kind, w[0], join(kind, right, left));
-}
-
-/* Sideways by d of 1 to 63. */
-INLINE void grow_sideways(Kind kind, const uint64_t *from, size_t len, unsigned d,
-                          uint64_t *restrict to)
-{
-    for (size_t i = 0; i < len; i++) {
-        to[i] = join_sideways(kind, from + i, d);
-    }
-}
-
-/* Sideways by d, and up and down by `rows` words. */
-INLINE void grow_cross(Kind kind, const uint64_t *from, size_t len, unsigned d, size_t rows,
-                       uint64_t *restrict to)
-{
-    const uint64_t *above = from - rows;
-    const uint64_t *below = from + rows;
-
-    for (size_t i = 0; i < len; i++) {
-        to[i] = join(kind, join_sideways(kind, from + i, d), join(kind, above[i], below[i]));
-    }
-}
-
-/* to = from, or to joined with from moved up and down by `rows` words. */
-INLINE void join_rows(Kind kind, const uint64_t *from, size_t len, size_t rows,
-                      uint64_t *restrict to)
-{
-    const uint64_t *above = from - rows;
-    const uint64_t *below = from + rows;
-
-    for (size_t i = 0; i < len; i++) {
-        to[i] = join(kind, to[i], join(kind, above[i], below[i]));
-    }
-}
+#include "kernel/kernel-ops.h"
 
 /* Zero the tails and the words between the rows. */
 static void clean(CorBits *bits)
@@ -105,8 +54,10 @@ static int half_width(int radius, int dy)
 }
 
 /* src has good guard rows; a and b are scratch. */
-INLINE void disk(Kind kind, const CorBits *src, int radius, CorBits *to, CorMorphology *scratch)
+static void disk(bool is_erosion, const CorBits *src, int radius, CorBits *to,
+                 CorMorphology *scratch)
 {
+    const CorKernelOps *ops = cor_kernel_priv_ops();
     size_t stride = src->stride_words;
     size_t len = src->height_px * stride;
     const uint64_t *grown = src->words;
@@ -122,19 +73,21 @@ INLINE void disk(Kind kind, const CorBits *src, int radius, CorBits *to, CorMorp
             int d = wanted - width < 2 * width + 1 ? wanted - width : 2 * width + 1;
             uint64_t *swap = next;
 
-            grow_sideways(kind, grown, len, (unsigned) d, next);
+            ops->grow(is_erosion, grown, len, (unsigned) d, next);
             width += d;
             grown = next;
             next = other;
             other = swap;
         }
-        join_rows(kind, grown, len, (size_t) dy * stride, to->words);
+        ops->join(is_erosion, grown, len, (size_t) dy * stride, to->words);
     }
     clean(to);
 }
 
-INLINE void diamond(Kind kind, const CorBits *src, int radius, CorBits *to, CorMorphology *scratch)
+static void diamond(bool is_erosion, const CorBits *src, int radius, CorBits *to,
+                    CorMorphology *scratch)
 {
+    const CorKernelOps *ops = cor_kernel_priv_ops();
     size_t stride = src->stride_words;
     size_t len = src->height_px * stride;
     const uint64_t *grown = src->words;
@@ -145,7 +98,7 @@ INLINE void diamond(Kind kind, const CorBits *src, int radius, CorBits *to, CorM
         int d = radius - done < done / 2 + 1 ? radius - done : done / 2 + 1;
         uint64_t *swap = next;
 
-        grow_cross(kind, grown, len, (unsigned) d, (size_t) d * stride, next);
+        ops->cross(is_erosion, grown, len, (unsigned) d, (size_t) d * stride, next);
         done += d;
         grown = next;
         next = other;
@@ -171,7 +124,7 @@ void cor_kernel_dilate_disk(const CorBits *from, int radius_px, CorBits *to, Cor
     check(from, to, scratch);
     assert(radius_px >= 0 && radius_px <= COR_DISK_RADIUS_MAX_PX);
 
-    disk(DILATE, from, radius_px, to, scratch);
+    disk(false, from, radius_px, to, scratch);
 }
 
 /* Fill everything outside the pixels, within the guard rows. */
@@ -207,13 +160,13 @@ void cor_kernel_erode_disk(const CorBits *from, int radius_px, bool outside_is_s
     assert(radius_px >= 0 && radius_px <= COR_DISK_RADIUS_MAX_PX);
 
     if (!outside_is_set) {
-        disk(ERODE, from, radius_px, to, scratch);
+        disk(true, from, radius_px, to, scratch);
         return;
     }
     cor_kernel_bits_copy(from, &scratch->b);
     fill_outside(&scratch->a);
     fill_outside(&scratch->b);
-    disk(ERODE, &scratch->b, radius_px, to, scratch);
+    disk(true, &scratch->b, radius_px, to, scratch);
     clear_guard(&scratch->a);
     clear_guard(&scratch->b);
 }
@@ -224,7 +177,7 @@ void cor_kernel_dilate_diamond(const CorBits *from, int radius_px, CorBits *to,
     check(from, to, scratch);
     assert(radius_px >= 0 && radius_px <= COR_DIAMOND_RADIUS_MAX_PX);
 
-    diamond(DILATE, from, radius_px, to, scratch);
+    diamond(false, from, radius_px, to, scratch);
 }
 
 void cor_kernel_erode_diamond(const CorBits *from, int radius_px, CorBits *to,
@@ -233,5 +186,5 @@ void cor_kernel_erode_diamond(const CorBits *from, int radius_px, CorBits *to,
     check(from, to, scratch);
     assert(radius_px >= 0 && radius_px <= COR_DIAMOND_RADIUS_MAX_PX);
 
-    diamond(ERODE, from, radius_px, to, scratch);
+    diamond(true, from, radius_px, to, scratch);
 }

@@ -10,14 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Write three equal bytes per grey value. */
-void cor_kernel_grey_to_rgb(const uint8_t *grey, size_t len, uint8_t *rgb);
-
 /**
- * Mix the pixels that are masked with magenta: 0.4 of (255, 0, 255) and 0.6 of what is there,
- * rounded to the nearest.
+ * Write three bytes per grey value: equal ones, or, where the pixel is masked, 0.4 of magenta (255,
+ * 0, 255) and 0.6 of the grey, rounded to the nearest.
  *
- * @param mask  len bytes, 0 or not 0
- * @param rgb   grey: three equal bytes per pixel
+ * @param mask  len bytes, 0 or not 0; or NULL
  */
-void cor_kernel_paint_mask(const uint8_t *mask, size_t len, uint8_t *rgb);
+void cor_kernel_paint(const uint8_t *grey, const uint8_t *mask, size_t len, uint8_t *rgb);

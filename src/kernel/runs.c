@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs are read from the places where neighbouring bits differ.  Runs of adjacent rows that overlap
+/* Runs of adjacent rows that overlap
  * are joined in a forest whose roots are always the first run of their tree: labels then follow
  * from one pass in raster order.
  */
@@ -7,77 +7,33 @@
 
 #include <assert.h>
 
+#include "kernel/kernel-ops.h"
+
 #define WORD_BITS ((size_t) 64)
-
-/* Bits of word i of a row that differ from the pixel before them; `before` is the last pixel of
- * word i - 1, as bit 0. */
-static inline uint64_t edges_of(uint64_t word, uint64_t before)
-{
-    return word ^ (word << 1 | before);
-}
-
-static uint64_t word_of(const CorBits *bits, size_t y, size_t i, bool is_set)
-{
-    uint64_t word = bits->words[y * bits->stride_words + i];
-    size_t left = bits->width_px - i * WORD_BITS;
-
-    if (!is_set) {
-        word = ~word;
-    }
-    return left < WORD_BITS ? word & (((uint64_t) 1 << left) - 1) : word;
-}
 
 size_t cor_kernel_runs_count(const CorBits *bits, bool is_set)
 {
+    const CorKernelOps *ops = cor_kernel_priv_ops();
+    uint64_t invert = is_set ? 0 : ~(uint64_t) 0;
     size_t count = 0;
 
     for (size_t y = 0; y < bits->height_px; y++) {
-        uint64_t before = 0;
-
-        for (size_t i = 0; i + 1 < bits->stride_words; i++) {
-            uint64_t word = word_of(bits, y, i, is_set);
-
-            count += (size_t) __builtin_popcountll(word & edges_of(word, before));
-            before = word >> 63;
-        }
+        count += ops->runs_count(bits->words + y * bits->stride_words, bits->width_px, invert);
     }
     return count;
 }
 
-/* Find the runs of one row; the return value is the index behind the last one. */
-static size_t find_row(const CorBits *bits, size_t y, bool is_set, CorRun *runs, size_t len)
-{
-    bool is_open = false;
-    uint64_t before = 0;
-
-    for (size_t i = 0; i + 1 < bits->stride_words; i++) {
-        uint64_t word = word_of(bits, y, i, is_set);
-
-        for (uint64_t edges = edges_of(word, before); edges; edges &= edges - 1) {
-            uint16_t x = (uint16_t) (i * WORD_BITS + (size_t) __builtin_ctzll(edges));
-
-            if (is_open) {
-                runs[len++].end_px = x;
-            } else {
-                runs[len].begin_px = x;
-            }
-            is_open = !is_open;
-        }
-        before = word >> 63;
-    }
-    if (is_open) {
-        runs[len++].end_px = (uint16_t) bits->width_px;
-    }
-    return len;
-}
-
 void cor_kernel_runs_find(const CorBits *bits, bool is_set, CorRuns *runs)
 {
+    const CorKernelOps *ops = cor_kernel_priv_ops();
+    uint64_t invert = is_set ? 0 : ~(uint64_t) 0;
+
     runs->len = 0;
     runs->height_px = bits->height_px;
     for (size_t y = 0; y < bits->height_px; y++) {
         runs->rows[y] = runs->len;
-        runs->len = find_row(bits, y, is_set, runs->runs, runs->len);
+        runs->len += ops->runs_find(bits->words + y * bits->stride_words, bits->width_px, invert,
+                                    runs->runs + runs->len);
     }
     runs->rows[bits->height_px] = runs->len;
 }

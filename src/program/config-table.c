@@ -17,7 +17,7 @@
 #define DAY (24 * HOUR)
 
 static const char *const sandbox_choices[] = {"strict", "best-effort", NULL};
-static const char *const simd_choices[] = {"auto", "scalar", "avx2", NULL};
+static const char *const simd_choices[] = {"auto", "scalar", "avx2", "avx512", "neon", NULL};
 static const char *const level_choices[] = {"error", "warning", "info", "debug", NULL};
 
 const CorConfigKey cor_config_priv_keys[] = {
@@ -104,4 +104,9 @@ const size_t cor_config_priv_key_len = COR_ARRAY_LEN(cor_config_priv_keys);
 bool cor_config_priv_is_derived(const CorConfigKey *key)
 {
     return key->type != COR_CONFIG_ENUM && strcmp(key->fallback, "auto") == 0;
+}
+
+const char *cor_config_simd_name(CorSimdMode mode)
+{
+    return simd_choices[mode];
 }

@@ -29,7 +29,13 @@ typedef struct CorConfigList {
 } CorConfigList;
 
 typedef enum CorSandboxMode { COR_SANDBOX_STRICT, COR_SANDBOX_BEST_EFFORT } CorSandboxMode;
-typedef enum CorSimdMode { COR_SIMD_AUTO, COR_SIMD_SCALAR, COR_SIMD_AVX2 } CorSimdMode;
+typedef enum CorSimdMode {
+    COR_SIMD_AUTO,
+    COR_SIMD_SCALAR,
+    COR_SIMD_AVX2,
+    COR_SIMD_AVX512,
+    COR_SIMD_NEON,
+} CorSimdMode;
 
 typedef struct CorConfig {
     /* Where it listens and who may come in */
@@ -110,6 +116,9 @@ bool cor_config_is_beyond_loopback(const CorConfig *config);
  */
 COR_MUSTCHECK bool cor_config_split_address(const char *address, char *ret_host, uint16_t *ret_port,
                                             CorError *err);
+
+/** The word that stands for a mode in the configuration and in CORSIA_SIMD. */
+const char *cor_config_simd_name(CorSimdMode mode);
 
 /** Append the flags and what they mean, for `corsia serve --help`. */
 void cor_config_help(CorString *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every plane, label, area and overlay byte of the reference's results, from the shared folder's
- * oracle.  Each case runs as it is and, where it is of integers, as doubles too.
+ * oracle, under every instruction set that this processor has.  Each case runs as it is and, where
+ * it is of integers, as doubles too.
  */
 #include "test.h"
 
@@ -10,6 +11,7 @@
 #include "base/array.h"
 #include "base/hash.h"
 #include "image/overlay.h"
+#include "kernel/kernel-ops.h"
 #include "npy.h"
 
 /* Every slice of a series; with sanitizers, which make all of this twenty times as slow, every
@@ -414,9 +416,13 @@ static void every_byte_is_that_of_the_reference(void **state)
     (void) state;
 
     assert_true(json_array_size(cases) > 20);
-    json_array_foreach(cases, i, item)
-    {
-        failures += check_case(item);
+    for (size_t k = 0; cor_kernel_priv_ops_at(k); k++) {
+        cor_kernel_priv_use(cor_kernel_priv_ops_at(k));
+        print_message("--- %s\n", cor_kernel_isa());
+        json_array_foreach(cases, i, item)
+        {
+            failures += check_case(item);
+        }
     }
     assert_int_equal(failures, 0);
 }

@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "base/array.h"
-#include "kernel/grey-priv.h"
 #include "kernel/grey.h"
+#include "kernel/kernel-ops.h"
 #include "kernel/paint.h"
 #include "naive.h"
 
@@ -154,7 +154,7 @@ static void scaling_rounds_once_with_and_without_the_instruction(void **state)
         doubles[0] = low;
         doubles[1] = high;
         cor_kernel_scale_f64(doubles, ALL, scale, offset, bytes);
-        cor_kernel_priv_scale_f64_portable(doubles, ALL, scale, offset, expected);
+        cor_kernel_priv_scalar.scale_f64(doubles, ALL, scale, offset, expected);
         assert_memory_equal(bytes, expected, ALL);
         for (int i = 0; i < ALL; i++) {
             /* A long double holds the product of two doubles nearly exactly: same but for ties. */
@@ -180,8 +180,7 @@ static void masked_pixels_are_four_tenths_magenta(void **state)
             mask[i] = i % 5 == 0 || (i > 64 && i < 128) ? (uint8_t) (1 + i % 7) : 0;
         }
         rgb[3 * len] = 77;
-        cor_kernel_grey_to_rgb(grey, len, rgb);
-        cor_kernel_paint_mask(mask, len, rgb);
+        cor_kernel_paint(grey, mask, len, rgb);
         assert_int_equal(rgb[3 * len], 77); /* not one byte too many */
         for (size_t i = 0; i < len; i++) {
             double red = mask[i] ? 0.4 * 255 + 0.6 * grey[i] : grey[i];

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server pulls; what it gets next depends on the state:
+ *
+ *              +------------------ work done ------------------+
+ *              |                                               |
+ *     NEXT --is_work--> WORKING                                v
+ *      ^  \---------------- opened ------------------------> TEXT ----> BODY
+ *      |                                                       |          |
+ *      +-------------------- end of the part -------------------+---------+
+ *      |
+ *      +--behind the last part--> TEXT (the tail) --> OVER        any --> LOST
+ *
+ *   NEXT    -> WORKING   start_part(): the part is handed to the offload
+ *   NEXT    -> TEXT      start_part() or start_tail(): what to say is in text
+ *   WORKING -> TEXT      work(), on a thread of the offload
+ *   TEXT    -> BODY      give_text(), behind a head
+ *   TEXT    -> OVER      give_text(), behind the tail
+ *   BODY    -> NEXT      give_body()
+ *   any     -> LOST      a part cannot be had
+ *
+ * In WORKING the part belongs to the thread that works, else to the thread that pulls; the mutex
+ * around the state hands it over.  Two hold a bundle: the answer, and work that is on its way. */
+#include "dicomweb/bundle.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/hash.h"
+#include "http/http-pull.h"
+
+typedef enum State {
+    STATE_NEXT,    /* index names the part whose turn it is */
+    STATE_WORKING, /* it is being made */
+    STATE_TEXT,    /* text is being sent */
+    STATE_BODY,    /* the part's content is being sent */
+    STATE_OVER,    /* everything was given */
+    STATE_LOST,    /* a part could not be had */
+    STATE_COUNT_
+} State;
+
+static const char *const state_names[] = {"next", "working", "text", "body", "over", "lost"};
+static_assert(COR_ARRAY_LEN(state_names) == STATE_COUNT_, "name every state");
+
+/* Bit n of entry s is set when state s may become n. */
+static const unsigned allowed_next[STATE_COUNT_] = {
+    [STATE_NEXT] = (1u << STATE_WORKING) | (1u << STATE_TEXT) | (1u << STATE_LOST),
+    [STATE_WORKING] = (1u << STATE_TEXT) | (1u << STATE_LOST),
+    [STATE_TEXT] = (1u << STATE_BODY) | (1u << STATE_OVER),
+    [STATE_BODY] = (1u << STATE_NEXT) | (1u << STATE_LOST),
+};
+
+typedef struct Bundle {
+    atomic_uint holders;
+    CorOffload *offload;
+    CorParts parts;
+    CorHttpPull *pull;
+    char boundary[COR_BUNDLE_BOUNDARY_SIZE];
+    pthread_mutex_t mutex;
+    State state; /* guarded by mutex */
+    size_t index;
+    CorPart part;
+    size_t run; /* of the part */
+    uint64_t run_at;
+    char text[COR_BUNDLE_TEXT_SIZE];
+    size_t text_size;
+    size_t text_at;
+} Bundle;
+
+/* --- texts --- */
+
+static uint8_t secret[COR_SHA256_SIZE];
+
+static void make_secret(void)
+{
+    if (!cor_random_bytes(secret, sizeof(secret), NULL)) {
+        memset(secret, 0x5A, sizeof(secret)); /* only lets boundaries be foreseen */
+    }
+}
+
+/* The same answer has the same boundary as long as the server lives, so that an ETag says what it
+ * should; and who does not know the secret cannot put the boundary into a file. */
+void cor_dicomweb_priv_bundle_boundary(const char *etag, char boundary[COR_BUNDLE_BOUNDARY_SIZE])
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    uint8_t digest[COR_SHA256_SIZE];
+
+    (void) pthread_once(&once, make_secret);
+    cor_hmac_sha256(secret, sizeof(secret), etag, strlen(etag), digest);
+    (void) cor_hex_encode(digest, (COR_BUNDLE_BOUNDARY_SIZE - 1) / 2, boundary);
+}
+
+static size_t bounded(int size)
+{
+    return size < 0 ? 0 : COR_MIN((size_t) size, COR_BUNDLE_TEXT_SIZE - 1);
+}
+
+size_t cor_dicomweb_priv_bundle_head(const CorPart *part, bool is_first, const char *boundary,
+                                     char text[COR_BUNDLE_TEXT_SIZE])
+{
+    static_assert(COR_BUNDLE_TEXT_SIZE > COR_PART_TYPE_SIZE + COR_PART_LOCATION_SIZE + 128,
+                  "every head fits");
+    const char *name = part->location[0] ? "\r\nContent-Location: " : "";
+
+    return bounded(snprintf(text, COR_BUNDLE_TEXT_SIZE, "%s--%s\r\nContent-Type: %s%s%s\r\n\r\n",
+                            is_first ? "" : "\r\n", boundary, part->type, name, part->location));
+}
+
+size_t cor_dicomweb_priv_bundle_tail(const char *boundary, char text[COR_BUNDLE_TEXT_SIZE])
+{
+    return bounded(snprintf(text, COR_BUNDLE_TEXT_SIZE, "\r\n--%s--\r\n", boundary));
+}
+
+void cor_dicomweb_priv_bundle_type(const CorParts *parts, const char *boundary,
+                                   char type[COR_BUNDLE_TEXT_SIZE])
+{
+    (void) snprintf(type, COR_BUNDLE_TEXT_SIZE, "multipart/related; type=\"%s\"; boundary=%s",
+                    parts->type, boundary);
+}
+
+/* --- life --- */
+
+static void unref(Bundle *bundle)
+{
+    if (atomic_fetch_sub(&bundle->holders, 1) == 1) {
+        cor_dicomweb_priv_part_done(&bundle->part);
+        bundle->parts.release(bundle->parts.context);
+        cor_http_pull_unref(bundle->pull);
+        (void) pthread_mutex_destroy(&bundle->mutex);
+        free(bundle);
+    }
+}
+
+static State state_of(Bundle *bundle)
+{
+    (void) pthread_mutex_lock(&bundle->mutex);
+    State state = bundle->state;
+    (void) pthread_mutex_unlock(&bundle->mutex);
+    return state;
+}
+
+/* The only place that assigns state. */
+static void move(Bundle *bundle, State state)
+{
+    (void) pthread_mutex_lock(&bundle->mutex);
+    bool is_allowed = allowed_next[bundle->state] & (1u << state);
+    assert(is_allowed);
+    bundle->state = is_allowed ? state : STATE_LOST;
+    (void) pthread_mutex_unlock(&bundle->mutex);
+}
+
+/* --- parts --- */
+
+/* The part is open: say what it is. */
+static void start_text(Bundle *bundle)
+{
+    bundle->run = 0;
+    bundle->run_at = 0;
+    bundle->text_at = 0;
+    bundle->text_size = 0;
+    if (bundle->parts.is_multipart) {
+        bundle->text_size = cor_dicomweb_priv_bundle_head(&bundle->part, bundle->index == 0,
+                                                          bundle->boundary, bundle->text);
+    }
+    move(bundle, STATE_TEXT);
+}
+
+static bool open_part(Bundle *bundle)
+{
+    uint64_t announced = cor_dicomweb_priv_part_size(&bundle->part);
+    bool was_known = !bundle->part.is_work;
+    CorError err = {0};
+
+    return bundle->parts.open(bundle->parts.context, bundle->index, &bundle->part, &err) &&
+           (!was_known || cor_dicomweb_priv_part_size(&bundle->part) == announced);
+}
+
+static void work(void *context)
+{
+    Bundle *bundle = context;
+
+    if (open_part(bundle)) {
+        start_text(bundle);
+    } else {
+        move(bundle, STATE_LOST);
+    }
+    cor_http_pull_ready(bundle->pull);
+    unref(bundle);
+}
+
+static void start_work(Bundle *bundle)
+{
+    atomic_fetch_add(&bundle->holders, 1);
+    move(bundle, STATE_WORKING);
+    if (!cor_dicomweb_priv_offload_run(bundle->offload, work, bundle, NULL)) {
+        unref(bundle);
+        move(bundle, STATE_LOST);
+    }
+}
+
+static void start_part(Bundle *bundle)
+{
+    bool is_open = bundle->part.fd >= 0 || bundle->part.bytes;
+
+    if (!is_open) {
+        bundle->parts.describe(bundle->parts.context, bundle->index, &bundle->part);
+        if (bundle->part.is_work) {
+            start_work(bundle);
+            return;
+        }
+        is_open = open_part(bundle);
+    }
+    if (is_open) {
+        start_text(bundle);
+    } else {
+        move(bundle, STATE_LOST);
+    }
+}
+
+static void start_tail(Bundle *bundle)
+{
+    bundle->text_at = 0;
+    bundle->text_size = bundle->parts.is_multipart
+                            ? cor_dicomweb_priv_bundle_tail(bundle->boundary, bundle->text)
+                            : 0;
+    move(bundle, STATE_TEXT);
+}
+
+static bool is_behind_last(const Bundle *bundle)
+{
+    return bundle->index == (bundle->parts.is_multipart ? bundle->parts.len : 1);
+}
+
+/* --- giving --- */
+
+static size_t give_text(Bundle *bundle, uint8_t *data, size_t size)
+{
+    size_t taken = COR_MIN(size, bundle->text_size - bundle->text_at);
+
+    memcpy(data, bundle->text + bundle->text_at, taken);
+    bundle->text_at += taken;
+    if (bundle->text_at == bundle->text_size) {
+        move(bundle, is_behind_last(bundle) ? STATE_OVER : STATE_BODY);
+    }
+    return taken;
+}
+
+static void end_part(Bundle *bundle)
+{
+    cor_dicomweb_priv_part_done(&bundle->part);
+    bundle->index++;
+    move(bundle, STATE_NEXT);
+}
+
+static size_t give_bytes(Bundle *bundle, uint8_t *data, size_t size)
+{
+    size_t taken = COR_MIN(size, cor_bytes_size(bundle->part.bytes) - (size_t) bundle->run_at);
+
+    memcpy(data, cor_bytes_data(bundle->part.bytes) + bundle->run_at, taken);
+    bundle->run_at += taken;
+    if (bundle->run_at == cor_bytes_size(bundle->part.bytes)) {
+        end_part(bundle);
+    }
+    return taken;
+}
+
+static size_t give_file(Bundle *bundle, uint8_t *data, size_t size)
+{
+    CorCatalogRun run;
+
+    if (!cor_dicomweb_priv_part_run(&bundle->part, bundle->run, &run)) {
+        end_part(bundle);
+        return 0;
+    }
+    size_t wanted = (size_t) COR_MIN((uint64_t) size, run.size - bundle->run_at);
+    ssize_t got =
+        wanted ? pread(bundle->part.fd, data, wanted, (off_t) (run.offset + bundle->run_at)) : 0;
+    if (wanted && got <= 0) {
+        move(bundle, STATE_LOST);
+        return 0;
+    }
+    bundle->run_at += (uint64_t) got;
+    if (bundle->run_at == run.size) {
+        bundle->run++;
+        bundle->run_at = 0;
+    }
+    return (size_t) got;
+}
+
+static size_t give_body(Bundle *bundle, uint8_t *data, size_t size)
+{
+    return bundle->part.bytes ? give_bytes(bundle, data, size) : give_file(bundle, data, size);
+}
+
+/* As much as fits: small parts share a block. */
+static ssize_t pull(void *context, void *data, size_t size)
+{
+    Bundle *bundle = context;
+    uint8_t *at = data;
+    size_t given = 0;
+
+    while (given < size) {
+        ssize_t nothing = 0;
+        switch (state_of(bundle)) {
+        case STATE_NEXT:
+            (is_behind_last(bundle) ? start_tail : start_part)(bundle);
+            continue;
+        case STATE_TEXT:
+            given += give_text(bundle, at + given, size - given);
+            continue;
+        case STATE_BODY:
+            given += give_body(bundle, at + given, size - given);
+            continue;
+        case STATE_WORKING:
+            nothing = COR_HTTP_PULL_WAIT;
+            break;
+        case STATE_OVER:
+            nothing = COR_HTTP_PULL_END;
+            break;
+        default:
+            nothing = COR_HTTP_PULL_LOST;
+            break;
+        }
+        return given > 0 ? (ssize_t) given : nothing;
+    }
+    return (ssize_t) given;
+}
+
+static void on_end(void *context)
+{
+    unref(context);
+}
+
+void cor_dicomweb_priv_bundle_send(CorOffload *offload, CorHttpResponse *res,
+                                   const CorBundleOptions *options)
+{
+    char type[COR_BUNDLE_TEXT_SIZE];
+    Bundle *bundle = cor_new(Bundle);
+    CorPart first = options->first;
+    CorError err = {0};
+
+    if (!bundle) {
+        cor_dicomweb_priv_part_done(&first);
+        options->parts.release(options->parts.context);
+        (void) cor_fail(&err, COR_ERR_NOMEM, "out of memory for an answer");
+        cor_http_fail(res, NULL, &err);
+        return;
+    }
+    *bundle = (Bundle){.offload = offload, .parts = options->parts, .part = first};
+    atomic_init(&bundle->holders, 2);
+    (void) pthread_mutex_init(&bundle->mutex, NULL);
+    memcpy(bundle->boundary, options->boundary, sizeof(bundle->boundary));
+    cor_dicomweb_priv_bundle_type(&options->parts, options->boundary, type);
+
+    CorHttpPullOptions pulled = {.type = options->parts.is_multipart ? type : options->parts.type,
+                                 .size = options->size,
+                                 .pull = pull,
+                                 .on_end = on_end,
+                                 .context = bundle};
+    if (!cor_http_res_pull(res, &pulled, &bundle->pull, &err)) {
+        unref(bundle);
+        cor_http_fail(res, NULL, &err);
+    }
+    unref(bundle);
+}
