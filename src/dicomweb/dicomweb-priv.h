@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "dicomweb/feed.h"
 #include "dicomweb/offload.h"
+#include "dicomweb/render-cache.h"
 
 typedef struct CorStow CorStow; /* stow-upload.h */
 
@@ -15,6 +16,7 @@ struct CorDicomweb {
     CorOffload *offload; /* threads that wait for hosts and disks */
     CorFeed *feed;       /* who waits for changes */
     CorStow *stow;       /* what uploads share */
+    CorRenderCache *pictures;
 };
 
 /** The UIDs in a route's path; members that the pattern does not have are NULL. */

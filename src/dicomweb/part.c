@@ -246,7 +246,7 @@ static void send_single(CorHttpResponse *res, CorPart *part)
     }
 }
 
-static void add_headers(CorHttpResponse *res, const CorParts *parts)
+void cor_dicomweb_priv_part_headers(CorHttpResponse *res, const CorParts *parts)
 {
     cor_http_res_header(res, "Vary", "Accept");
     cor_http_res_header(res, "Cache-Control", "private, no-cache");
@@ -283,7 +283,7 @@ static void answer_first(CorHttpRequest *req, CorHttpResponse *res, void *contex
         cor_dicomweb_priv_refuse(res, &making->err);
         return;
     }
-    add_headers(res, parts);
+    cor_dicomweb_priv_part_headers(res, parts);
     if (!parts->is_multipart && !making->first.runs) {
         send_single(res, &making->first);
         return;
@@ -352,7 +352,7 @@ void cor_dicomweb_priv_send_parts(CorOffload *offload, CorHttpRequest *req, CorH
         make_then_send(offload, req, res, parts);
         return;
     }
-    add_headers(res, parts);
+    cor_dicomweb_priv_part_headers(res, parts);
     if (!parts->is_multipart && extent.is_known && extent.runs == 1) {
         open_and_send(res, parts);
     } else if (extent.is_known && !is_head && extent.size <= PIECES_BYTES_MAX &&

@@ -86,5 +86,8 @@ void cor_dicomweb_priv_part_set_file(CorPart *part, int fd, uint64_t size);
 void cor_dicomweb_priv_send_parts(CorOffload *offload, CorHttpRequest *req, CorHttpResponse *res,
                                   const CorParts *parts);
 
+/** Set the headers that every answer with parts has: ETag, Vary, Cache-Control. */
+void cor_dicomweb_priv_part_headers(CorHttpResponse *res, const CorParts *parts);
+
 /** Answer with an error of retrieving: UNSUPPORTED is 406 here, the rest as http/http-error.c. */
 void cor_dicomweb_priv_refuse(CorHttpResponse *res, const CorError *err);

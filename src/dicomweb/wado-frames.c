@@ -268,7 +268,6 @@ static bool open_part(void *context, size_t index, CorPart *part, CorError *err)
 {
     Source *source = context;
     CorHostFile made = {.fd = -1};
-    const char *syntax = source->form.is_as_stored ? NULL : source->form.syntax;
 
     if (source->fd < 0 &&
         !cor_dicomweb_priv_open_instance(source->dicomweb, source->instance, &source->fd, err)) {
@@ -278,8 +277,12 @@ static bool open_part(void *context, size_t index, CorPart *part, CorError *err)
         part->fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 3);
         return part->fd >= 0 || cor_fail_errno(err, errno, "open an instance");
     }
-    if (!cor_host_frame(source->dicomweb->options.hosts, source->fd, frame_at(source, index),
-                        syntax, COR_WADO_HOST_MS, &made, err)) {
+    const CorHostFrameOf of = {.fd = source->fd,
+                               .frame = frame_at(source, index),
+                               .transfer_syntax_uid =
+                                   source->form.is_as_stored ? NULL : source->form.syntax,
+                               .timeout_ms = COR_WADO_HOST_MS};
+    if (!cor_host_frame(source->dicomweb->options.hosts, &of, &made, err)) {
         return false;
     }
     cor_dicomweb_priv_part_set_file(part, COR_TAKE_FD(made.fd), made.size_bytes);

@@ -4,6 +4,8 @@
  * What a transfer syntax in Accept means (section 8.7.3.5.2): "*" each object as it is stored; a
  * UID that syntax; none explicit VR little endian, and then what cannot be decoded comes as it is
  * stored.  Who accepts anything gets what is stored. */
+#include "dicomweb/wado-instances.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +13,8 @@
 #include "base/array.h"
 #include "base/fd.h"
 #include "dicomweb/syntax.h"
-#include "dicomweb/wado.h"
 
 #define TYPE "application/dicom"
-
-/* How objects are to be sent. */
-typedef struct Choice {
-    bool is_multipart;
-    const char *syntax; /* NULL: each as it is stored */
-    bool may_be_as_is;  /* what cannot be had in that syntax comes as it is stored */
-} Choice;
 
 typedef struct Source {
     CorDicomweb *dicomweb;
@@ -58,7 +52,7 @@ static void offer(CorAcceptOffer *offers, size_t *len, const char *syntax, bool 
 /* As stored first; then explicit VR little endian, and whatever the client names if we can do it.
  */
 static bool choose(const CorAccept *accept, const CorCatalogInstances *instances,
-                   Choice *ret_choice, CorError *err)
+                   CorInstancesForm *ret_form, CorError *err)
 {
     CorAcceptOffer offers[2 * (COR_ACCEPT_RANGES_MAX + 2)];
     size_t len = 0;
@@ -80,9 +74,9 @@ static bool choose(const CorAccept *accept, const CorCatalogInstances *instances
                         " (transfer-syntax=*)",
                         has_single ? " or application/dicom" : "");
     }
-    *ret_choice = (Choice){.is_multipart = offers[best].is_multipart,
-                           .syntax = offers[best].transfer_syntax,
-                           .may_be_as_is = offers[best].is_default};
+    *ret_form = (CorInstancesForm){.is_multipart = offers[best].is_multipart,
+                                   .syntax = offers[best].transfer_syntax,
+                                   .may_be_as_is = offers[best].is_default};
     return true;
 }
 
@@ -157,12 +151,12 @@ static void release(void *context)
 /* --- the handler --- */
 
 /* One instance is known by its digest, several by the last change among them. */
-static void make_etag(const CorCatalogInstances *instances, const Choice *choice,
+static void make_etag(const CorCatalogInstances *instances, const CorInstancesForm *form,
                       char etag[COR_PART_ETAG_SIZE])
 {
     int64_t last = 0;
-    const char *packing = choice->is_multipart ? "-m" : "";
-    const char *syntax = choice->syntax ? choice->syntax : "";
+    const char *packing = form->is_multipart ? "-m" : "";
+    const char *syntax = form->syntax ? form->syntax : "";
 
     if (instances->len == 1) {
         (void) snprintf(etag, COR_PART_ETAG_SIZE, "%s%s%s%s", instances->items[0]->sha256, packing,
@@ -177,19 +171,20 @@ static void make_etag(const CorCatalogInstances *instances, const Choice *choice
                     *syntax ? "-" : "", syntax);
 }
 
-static void send_instances(CorDicomweb *dicomweb, CorHttpRequest *req, CorHttpResponse *res,
-                           CorCatalogInstances *instances, const Choice *choice)
+void cor_dicomweb_priv_send_instances(CorDicomweb *dicomweb, CorHttpRequest *req,
+                                      CorHttpResponse *res, CorCatalogInstances *instances,
+                                      const CorInstancesForm *form)
 {
     CorParts parts = {.len = instances->len,
                       .type = TYPE,
-                      .is_multipart = choice->is_multipart,
+                      .is_multipart = form->is_multipart,
                       .describe = describe,
                       .open = open_part,
                       .release = release};
     Source *source = cor_new(Source);
     CorError err = {0};
 
-    make_etag(instances, choice, parts.etag);
+    make_etag(instances, form, parts.etag);
     if (!source || cor_dicomweb_priv_is_unchanged(req, res, parts.etag)) {
         if (!source) {
             (void) cor_fail(&err, COR_ERR_NOMEM, "out of memory for an answer");
@@ -199,10 +194,9 @@ static void send_instances(CorDicomweb *dicomweb, CorHttpRequest *req, CorHttpRe
         free(source);
         return;
     }
-    *source = (Source){
-        .dicomweb = dicomweb, .instances = instances, .may_be_as_is = choice->may_be_as_is};
-    (void) snprintf(source->syntax, sizeof(source->syntax), "%s",
-                    choice->syntax ? choice->syntax : "");
+    *source =
+        (Source){.dicomweb = dicomweb, .instances = instances, .may_be_as_is = form->may_be_as_is};
+    (void) snprintf(source->syntax, sizeof(source->syntax), "%s", form->syntax ? form->syntax : "");
     parts.context = source;
     cor_dicomweb_priv_send_parts(dicomweb->offload, req, res, &parts);
 }
@@ -213,15 +207,15 @@ void cor_dicomweb_priv_retrieve_instances(CorHttpRequest *req, CorHttpResponse *
     CorCatalogUids uids = cor_dicomweb_priv_uids(req);
     COR_CLEANUP(cor_catalog_instances_freep) CorCatalogInstances *instances = NULL;
     CorAccept accept;
-    Choice choice = {0};
+    CorInstancesForm form = {0};
     CorError err = {0};
 
     if (!cor_dicomweb_priv_accept_of(req, &accept, &err) ||
         !cor_dicomweb_priv_find_instances(dicomweb, &uids, &instances, &err) ||
-        !choose(&accept, instances, &choice, &err)) {
+        !choose(&accept, instances, &form, &err)) {
         cor_dicomweb_priv_refuse(res, &err);
         return;
     }
-    choice.may_be_as_is = choice.may_be_as_is && !is_named(&accept, COR_SYNTAX_EXPLICIT_LE);
-    send_instances(dicomweb, req, res, COR_TAKE(instances), &choice);
+    form.may_be_as_is = form.may_be_as_is && !is_named(&accept, COR_SYNTAX_EXPLICIT_LE);
+    cor_dicomweb_priv_send_instances(dicomweb, req, res, COR_TAKE(instances), &form);
 }

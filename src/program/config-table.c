@@ -70,6 +70,8 @@ const CorConfigKey cor_config_priv_keys[] = {
      "Algorithm hosts at most; auto is twice the cores, and no more than 10", 1, 1024},
     {NULL, "viewer_hosts_max", COR_CONFIG_INTEGER, AT(viewer_hosts_max), "2",
      "Hosts at most that read imported files and render for viewers", 1, 1024},
+    {NULL, "render_cache", COR_CONFIG_SIZE, AT(render_cache_bytes), "32 MiB",
+     "Memory for pictures that were rendered lately; 0 keeps none", 0, 64 * GIB},
     {NULL, "host_memory", COR_CONFIG_SIZE, AT(host_memory_bytes), "2 GiB",
      "Memory that one host may use before it is stopped", 64 * MIB, TIB},
     {NULL, "job_timeout", COR_CONFIG_DURATION, AT(job_timeout_ms), "15 min",

@@ -69,6 +69,7 @@ typedef struct CorConfig {
     int64_t job_hosts_min;
     int64_t job_hosts_max;
     int64_t viewer_hosts_max;
+    int64_t render_cache_bytes;
     int64_t host_memory_bytes;
     int64_t job_timeout_ms;
     int64_t lease_ms;
