@@ -62,10 +62,10 @@ typedef struct CorAlgoWorkspace {
     size_t components_capacity;
     uint8_t *bytes[2]; /* dense planes */
     uint8_t *mask;     /* dense plane */
-    uint64_t *words[4];
+    uint64_t *words[2];
     CorBits bits[2];
-    CorMorphology morphology;
-    void *scratch; /* scratch_size bytes, aligned for any type */
+    uint64_t *morphology; /* scratch */
+    void *scratch;        /* scratch_size bytes, aligned for any type */
     CorRuns runs;
     uint32_t *areas; /* as many as runs */
     CorComponent *components;

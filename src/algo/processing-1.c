@@ -93,7 +93,6 @@ bool cor_algo_priv_processing_1_find(const void *context, const CorPlane *plane,
                                      CorAlgoOutcome *ret_outcome, CorError *err)
 {
     const CorProcessing1 *params = context;
-    CorMorphology *scratch = &workspace->morphology;
     CorBits *a = &workspace->bits[0];
     CorBits *b = &workspace->bits[1];
     size_t scratch_len = cor_kernel_gauss_scratch_len(&params->gauss, plane->width_px);
@@ -112,15 +111,15 @@ bool cor_algo_priv_processing_1_find(const void *context, const CorPlane *plane,
                            workspace->bytes[1], a, workspace->scratch);
     cor_algo_priv_trace_bits(trace, "thresh", a);
 
-    cor_kernel_dilate_disk(a, params->closing_radius_px, b, scratch);
-    cor_kernel_erode_disk(b, params->closing_radius_px, false, a, scratch);
+    cor_kernel_dilate_disk(a, params->closing_radius_px, b, workspace->morphology);
+    cor_kernel_erode_disk(b, params->closing_radius_px, false, a, workspace->morphology);
     cor_algo_priv_trace_bits(trace, "closed", a);
     if (!cor_algo_priv_fill_holes(workspace, a, err)) {
         return false;
     }
     cor_algo_priv_trace_bits(trace, "filled", a);
-    cor_kernel_erode_disk(a, params->opening_radius_px, true, b, scratch);
-    cor_kernel_dilate_disk(b, params->opening_radius_px, a, scratch);
+    cor_kernel_erode_disk(a, params->opening_radius_px, true, b, workspace->morphology);
+    cor_kernel_dilate_disk(b, params->opening_radius_px, a, workspace->morphology);
     cor_algo_priv_trace_bits(trace, "opened", a);
     if (!cor_algo_priv_fill_small(workspace, params->small_hole_px, a, err)) {
         return false;

@@ -97,10 +97,10 @@ static void close_by_disk(const CorProcessing6 *params, CorAlgoWorkspace *worksp
         CorBits *swap = from;
 
         if (i < params->closing_iterations) {
-            cor_kernel_dilate_disk(from, params->closing_radius_px, to, &workspace->morphology);
+            cor_kernel_dilate_disk(from, params->closing_radius_px, to, workspace->morphology);
         } else {
             cor_kernel_erode_disk(from, params->closing_radius_px, false, to,
-                                  &workspace->morphology);
+                                  workspace->morphology);
         }
         from = to;
         to = swap;
@@ -112,7 +112,6 @@ bool cor_algo_priv_processing_6_find(const void *context, const CorPlane *plane,
                                      CorAlgoOutcome *ret_outcome, CorError *err)
 {
     const CorProcessing6 *params = context;
-    CorMorphology *scratch = &workspace->morphology;
     CorBits *a = &workspace->bits[0];
     CorBits *b = &workspace->bits[1];
     size_t scratch_size = cor_kernel_majority_scratch_size(plane->width_px, plane->height_px);
@@ -130,11 +129,11 @@ bool cor_algo_priv_processing_6_find(const void *context, const CorPlane *plane,
         return false;
     }
     cor_algo_priv_trace_bits(trace, "filled", a);
-    cor_kernel_erode_diamond(a, params->cross_opening_iterations, b, scratch);
-    cor_kernel_dilate_diamond(b, params->cross_opening_iterations, a, scratch);
+    cor_kernel_erode_diamond(a, params->cross_opening_iterations, b, workspace->morphology);
+    cor_kernel_dilate_diamond(b, params->cross_opening_iterations, a, workspace->morphology);
     cor_algo_priv_trace_bits(trace, "opened", a);
-    cor_kernel_dilate_diamond(a, params->cross_closing_iterations, b, scratch);
-    cor_kernel_erode_diamond(b, params->cross_closing_iterations, a, scratch);
+    cor_kernel_dilate_diamond(a, params->cross_closing_iterations, b, workspace->morphology);
+    cor_kernel_erode_diamond(b, params->cross_closing_iterations, a, workspace->morphology);
     cor_algo_priv_trace_bits(trace, "closed2", a);
     if (!cor_algo_priv_fill_holes(workspace, a, err)) {
         return false;

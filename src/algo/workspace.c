@@ -16,6 +16,7 @@ void cor_algo_priv_workspace_done(CorAlgoWorkspace *workspace)
         free(workspace->words[i]);
     }
     free(workspace->scratch);
+    free(workspace->morphology);
     free(workspace->runs.runs);
     free(workspace->runs.labels);
     free(workspace->runs.rows);
@@ -30,7 +31,7 @@ bool cor_algo_priv_workspace_prepare(CorAlgoWorkspace *workspace, const CorPlane
     size_t width = plane->width_px;
     size_t height = plane->height_px;
     size_t words_len = cor_kernel_bits_size_words(width, height);
-    CorBits bits[4];
+    size_t morphology_len = cor_kernel_morphology_size_words(width);
     bool is_complete = true;
 
     if (workspace->width_px == width && workspace->height_px == height &&
@@ -43,23 +44,21 @@ bool cor_algo_priv_workspace_prepare(CorAlgoWorkspace *workspace, const CorPlane
     workspace->bytes[1] = malloc(width * height); /* style-ok: as above */
     workspace->mask = malloc(width * height);     /* style-ok: as above */
     workspace->scratch = malloc(scratch_size);
+    workspace->morphology = cor_new_array(uint64_t, morphology_len);
     workspace->runs.rows = cor_new_array(size_t, height + 1);
     for (size_t i = 0; i < COR_ARRAY_LEN(workspace->words); i++) {
         workspace->words[i] = cor_new_array(uint64_t, words_len);
         is_complete = is_complete && workspace->words[i];
     }
     if (!is_complete || !workspace->bytes[0] || !workspace->bytes[1] || !workspace->mask ||
-        !workspace->scratch || !workspace->runs.rows) {
+        !workspace->scratch || !workspace->morphology || !workspace->runs.rows) {
         cor_algo_priv_workspace_done(workspace);
         return cor_fail(err, COR_ERR_NOMEM, "no memory for a slice of %zu x %zu pixels", width,
                         height);
     }
-    for (size_t i = 0; i < COR_ARRAY_LEN(bits); i++) {
-        bits[i] = cor_kernel_bits_at(workspace->words[i], width, height);
+    for (size_t i = 0; i < COR_ARRAY_LEN(workspace->words); i++) {
+        workspace->bits[i] = cor_kernel_bits_at(workspace->words[i], width, height);
     }
-    workspace->bits[0] = bits[0];
-    workspace->bits[1] = bits[1];
-    workspace->morphology = (CorMorphology){.a = bits[2], .b = bits[3]};
     workspace->width_px = width;
     workspace->height_px = height;
     workspace->scratch_size = scratch_size;

@@ -7,21 +7,25 @@
 #include "kernel/kernel-ops.h"
 
 #define WORD_BITS ((size_t) 64)
+#define LINE_WORDS ((size_t) 8) /* of a cache line: masks begin with one */
 
 size_t cor_kernel_bits_size_words(size_t width_px, size_t height_px)
 {
     assert(width_px > 0 && width_px <= COR_KERNEL_SIDE_MAX_PX);
     assert(height_px > 0 && height_px <= COR_KERNEL_SIDE_MAX_PX);
 
-    return (height_px + 2 * COR_BITS_GUARD_ROWS) * ((width_px + WORD_BITS - 1) / WORD_BITS + 1) + 1;
+    return (height_px + 2 * COR_BITS_GUARD_ROWS) * ((width_px + WORD_BITS - 1) / WORD_BITS + 1) +
+           LINE_WORDS;
 }
 
 CorBits cor_kernel_bits_at(uint64_t *buffer, size_t width_px, size_t height_px)
 {
     size_t stride = (width_px + WORD_BITS - 1) / WORD_BITS + 1;
 
+    size_t past = (uintptr_t) (buffer + 1) % (LINE_WORDS * sizeof(uint64_t)) / sizeof(uint64_t);
+
     return (CorBits){
-        .words = buffer + 1 + COR_BITS_GUARD_ROWS * stride,
+        .words = buffer + 1 + (past ? LINE_WORDS - past : 0) + COR_BITS_GUARD_ROWS * stride,
         .width_px = width_px,
         .height_px = height_px,
         .stride_words = stride,

@@ -20,14 +20,16 @@
 static size_t line_size(size_t width_px)
 {
     /* Doubling looks up to twice the side ahead. */
-    return width_px + 4 * COR_MAJORITY_SIDE_MAX_PX + 2 * COR_OPS_SLACK_BYTES;
+    size_t size = width_px + 4 * COR_MAJORITY_SIDE_MAX_PX + 2 * COR_OPS_SLACK_BYTES;
+
+    return (size + COR_OPS_SLACK_BYTES - 1) / COR_OPS_SLACK_BYTES * COR_OPS_SLACK_BYTES;
 }
 
 size_t cor_kernel_majority_scratch_size(size_t width_px, size_t height_px)
 {
     size_t column_sums = (width_px + 1) * sizeof(uint16_t);
 
-    return column_sums + width_px * height_px + 5 * line_size(width_px);
+    return column_sums + width_px * height_px + 6 * line_size(width_px);
 }
 
 static void add(const uint8_t *a, const uint8_t *b, size_t len, uint8_t *restrict to)
@@ -78,11 +80,12 @@ static void count_in_bytes(const uint8_t *plane, size_t side, CorBits *to, uint8
     size_t width = to->width_px;
     size_t height = to->height_px;
     size_t radius = side / 2;
-    uint8_t *sums = scratch;
+    uintptr_t past = (uintptr_t) scratch % COR_OPS_SLACK_BYTES;
+    uint8_t *sums = scratch + (past ? COR_OPS_SLACK_BYTES - past : 0);
     CorOpsBox box = {.side = side, .needed = (side * side + 1) / 2};
 
     for (size_t i = 0; i < 4; i++) {
-        box.lines[i] = scratch + (i + 1) * line_size(width);
+        box.lines[i] = sums + (i + 1) * line_size(width);
     }
     memset(sums, 0, 5 * line_size(width));
     for (size_t k = 0; k + 1 < side; k++) {

@@ -16,6 +16,12 @@ static inline unsigned bits_s32(VS32 is_set)
     return (unsigned) _mm256_movemask_ps((__m256) is_set);
 }
 
+/* Lanes that are above 0 and whose rest is below a limit. */
+static inline unsigned bits_near(VS32 whole, VF32 rest, VF32 limit)
+{
+    return bits_s32((rest < limit) & (whole > 0));
+}
+
 static inline VU16 mulhi_u16(VU16 a, VU16 b)
 {
     return (VU16) _mm256_mulhi_epu16((__m256i) a, (__m256i) b);

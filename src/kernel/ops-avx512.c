@@ -15,6 +15,13 @@ static inline unsigned bits_s32(VS32 is_set)
     return _mm512_movepi32_mask((__m512i) is_set);
 }
 
+/* Lanes that are above 0 and whose rest is below a limit. */
+static inline unsigned bits_near(VS32 whole, VF32 rest, VF32 limit)
+{
+    return _mm512_mask_cmp_ps_mask(_mm512_test_epi32_mask((__m512i) whole, (__m512i) whole),
+                                   (__m512) rest, (__m512) limit, _CMP_LT_OQ);
+}
+
 static inline VU16 mulhi_u16(VU16 a, VU16 b)
 {
     return (VU16) _mm512_mulhi_epu16((__m512i) a, (__m512i) b);

@@ -20,6 +20,12 @@ static inline unsigned bits_s32(VS32 is_set)
     return (unsigned) vaddvq_s32((int32x4_t) (is_set & weights));
 }
 
+/* Lanes that are above 0 and whose rest is below a limit. */
+static inline unsigned bits_near(VS32 whole, VF32 rest, VF32 limit)
+{
+    return bits_s32((rest < limit) & (whole > 0));
+}
+
 static inline VU16 mulhi_u16(VU16 a, VU16 b)
 {
     uint32x4_t low = vmull_u16(vget_low_u16((uint16x8_t) a), vget_low_u16((uint16x8_t) b));

@@ -37,7 +37,7 @@ static __attribute__((noinline)) uint8_t exact_down(const CorGauss *gauss, const
 }
 
 /* Lanes where all taps are equal. */
-static VS32 find_flat(const CorGauss *gauss, const float *const *taps, size_t x)
+static unsigned find_flat(const CorGauss *gauss, const float *const *taps, size_t x)
 {
     VF32 center = load_f32(taps[gauss->radius_px] + x);
     VS32 is_flat = ~(VS32){0};
@@ -45,59 +45,63 @@ static VS32 find_flat(const CorGauss *gauss, const float *const *taps, size_t x)
     for (size_t k = 0; k <= 2 * gauss->radius_px; k++) {
         is_flat &= load_f32(taps[k] + x) == center;
     }
-    return is_flat;
+    return bits_s32(is_flat);
 }
 
 /* Set right those lanes of a vector that were in doubt. */
 static __attribute__((noinline)) void settle_down(const CorGauss *gauss, const float *const *taps,
-                                                  size_t x, VS32 is_doubtful, uint8_t *to)
+                                                  size_t x, unsigned doubtful, uint8_t *to)
 {
-    VS32 is_flat = gauss->has_flat_kept ? find_flat(gauss, taps, x) & is_doubtful : (VS32){0};
+    unsigned flat = gauss->has_flat_kept ? find_flat(gauss, taps, x) : 0;
 
-    for (unsigned lanes = bits_s32(is_flat); lanes; lanes &= lanes - 1) {
-        size_t i = (size_t) __builtin_ctz(lanes);
+    for (unsigned lanes = doubtful & flat; lanes; lanes &= lanes - 1) {
+        size_t i = x + (size_t) __builtin_ctz(lanes);
 
-        to[i] = (uint8_t) (int) taps[gauss->radius_px][x + i];
+        to[i] = (uint8_t) (int) taps[gauss->radius_px][i];
     }
-    for (unsigned lanes = bits_s32(is_doubtful & ~is_flat); lanes; lanes &= lanes - 1) {
-        size_t i = (size_t) __builtin_ctz(lanes);
+    for (unsigned lanes = doubtful & ~flat; lanes; lanes &= lanes - 1) {
+        size_t i = x + (size_t) __builtin_ctz(lanes);
 
-        to[i] = exact_down(gauss, taps, x + i);
+        to[i] = exact_down(gauss, taps, i);
     }
 }
 
-INLINE void truncate_down(const CorGauss *gauss, VF32 sum, const float *const *taps, size_t x,
-                          uint8_t *to)
+/* Store a vector of sums; the lanes that are in doubt are returned. */
+INLINE unsigned truncate_down(VF32 sum, VF32 limit, uint8_t *to)
 {
     VS32 whole = trunc_f32(sum);
-    VF32 rest = sum - __builtin_convertvector(whole, VF32);
-    VS32 is_doubtful = ((rest < gauss->margin) | (rest > 1 - gauss->margin)) & (sum > 0.5f);
 
-    store_s32_u8(whole, to + x);
-    if (bits_s32(is_doubtful)) {
-        settle_down(gauss, taps, x, is_doubtful, to + x);
-    }
+    store_s32_u8(whole, to);
+    return bits_near(whole, sum - __builtin_convertvector(whole, VF32), limit);
 }
 
-/* Two rows of a strip: taps[radius] is the centre of the first. */
+/* Two rows of a strip: taps[radius] is the centre of the first.  The margin is added to the sums,
+ * so that they are above the exact ones and only those just above a whole number are in doubt. */
 INLINE void sum_down(const CorGauss *gauss, size_t radius, const float *const *taps,
                      uint8_t *const *to)
 {
+    const VF32 margin = gauss->margin - (VF32){0};
+
     for (size_t x = 0; x < STRIP_PX; x += LANES_32) {
-        VF32 first = load_f32(taps[radius] + x) * gauss->rough[0];
-        VF32 second = load_f32(taps[radius + 1] + x) * gauss->rough[0];
+        VF32 weight = gauss->rough[0] - (VF32){0};
+        VF32 first = fma_f32(load_f32(taps[radius] + x), weight, margin);
+        VF32 second = fma_f32(load_f32(taps[radius + 1] + x), weight, margin);
+        unsigned doubtful[2];
 
         for (size_t k = 1; k <= radius; k++) {
-            VF32 weight = gauss->rough[k] - (VF32){0};
-
+            weight = gauss->rough[k] - (VF32){0};
             first = fma_f32(load_f32(taps[radius - k] + x) + load_f32(taps[radius + k] + x), weight,
                             first);
             second =
                 fma_f32(load_f32(taps[radius + 1 - k] + x) + load_f32(taps[radius + 1 + k] + x),
                         weight, second);
         }
-        truncate_down(gauss, first, taps, x, to[0]);
-        truncate_down(gauss, second, taps + 1, x, to[1]);
+        doubtful[0] = truncate_down(first, 2 * margin, to[0] + x);
+        doubtful[1] = truncate_down(second, 2 * margin, to[1] + x);
+        if (__builtin_expect((doubtful[0] | doubtful[1]) != 0, 0)) {
+            settle_down(gauss, taps, x, doubtful[0], to[0]);
+            settle_down(gauss, taps + 1, x, doubtful[1], to[1]);
+        }
     }
 }
 
@@ -170,6 +174,14 @@ INLINE void filter_strip(const CorGauss *gauss, size_t radius, const Strip *stri
         find_taps(strip, radius, y, taps);
         sum_down(gauss, radius, taps, to);
     }
+}
+
+/* Vectors that lie across two cache lines are loaded at half the speed. */
+INLINE float *align(float *scratch)
+{
+    uintptr_t past = (uintptr_t) scratch % COR_OPS_SLACK_BYTES;
+
+    return past == 0 ? scratch : scratch + (COR_OPS_SLACK_BYTES - past) / sizeof(float);
 }
 
 /* The last strip reaches back over the one before it: whole strips only. */

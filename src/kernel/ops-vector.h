@@ -87,22 +87,42 @@ INLINE VU64 join_vectors(bool is_erosion, VU64 a, VU64 b)
     return is_erosion ? a & b : a | b;
 }
 
-INLINE VU64 join_sideways(bool is_erosion, const uint64_t *w, unsigned d)
+INLINE VU64 join_sideways(bool is_erosion, VU64 before, VU64 here, VU64 behind, unsigned d)
 {
-    VU64 here = load_u64(w);
-    VU64 right = shift_up(here, load_u64(w - 1), d);
-    VU64 left = shift_down(here, load_u64(w + 1), d);
+    VU64 right = shift_up(here, before, d);
+    VU64 left = shift_down(here, behind, d);
 
     return join_vectors(is_erosion, here, join_vectors(is_erosion, right, left));
 }
 
+/* The word before and that behind each are loaded too, except where vectors are as wide as a cache
+ * line: there every such load would need two, and moving words from one vector to the next is one
+ * instruction. */
 INLINE size_t grow_vectors(bool is_erosion, const uint64_t *from, size_t len, unsigned d,
                            uint64_t *to)
 {
     size_t i = 0;
+#if OPS_VECTOR_BYTES == 64
+    const VU64 step_before = {7, 8, 9, 10, 11, 12, 13, 14};
+    const VU64 step_behind = {1, 2, 3, 4, 5, 6, 7, 8};
 
+    if (len >= 2 * LANES_64) {
+        VU64 before = load_u64(from - 1);
+        VU64 here = load_u64(from);
+
+        for (; i + 2 * LANES_64 <= len; i += LANES_64) {
+            VU64 next = load_u64(from + i + LANES_64);
+
+            store_u64(to + i, join_sideways(is_erosion, before, here,
+                                            __builtin_shuffle(here, next, step_behind), d));
+            before = __builtin_shuffle(here, next, step_before);
+            here = next;
+        }
+    }
+#endif
     for (; i + LANES_64 <= len; i += LANES_64) {
-        store_u64(to + i, join_sideways(is_erosion, from + i, d));
+        store_u64(to + i, join_sideways(is_erosion, load_u64(from + i - 1), load_u64(from + i),
+                                        load_u64(from + i + 1), d));
     }
     return i;
 }
@@ -124,7 +144,9 @@ INLINE size_t cross_vectors(bool is_erosion, const uint64_t *from, size_t len, u
         VU64 above = load_u64(from + i - rows);
         VU64 below = load_u64(from + i + rows);
 
-        store_u64(to + i, join_vectors(is_erosion, join_sideways(is_erosion, from + i, d),
+        store_u64(to + i, join_vectors(is_erosion,
+                                       join_sideways(is_erosion, load_u64(from + i - 1),
+                                                     load_u64(from + i), load_u64(from + i + 1), d),
                                        join_vectors(is_erosion, above, below)));
     }
     return i;

@@ -18,6 +18,27 @@
 
 #define REPEATS 301
 
+/* Masks that are kept from one run of each algorithm, for the steps behind them. */
+enum {
+    FIRST_ABOVE,
+    FIRST_CLOSED,
+    FIRST_FILLED,
+    FIRST_OPENED,
+    FIRST_LAST,
+    SECOND_MAJORITY,
+    SECOND_CLOSED,
+    SECOND_FILLED,
+    SECOND_OPENED,
+    SECOND_CLOSED_2,
+    SECOND_LAST,
+    STEP_LEN
+};
+
+static const char *const step_names[STEP_LEN] = {
+    "thresh", "closed", "filled", "opened",  "noholes", "median_gt",
+    "closed", "filled", "opened", "closed2", "filled2",
+};
+
 typedef struct Bench {
     CorPlane plane;
     double *doubles;
@@ -25,12 +46,18 @@ typedef struct Bench {
     CorProcessing6 second;
     CorAlgoWorkspace workspace;
     CorAlgoOutcome outcome;
-    CorBits from; /* a typical mask: the thresholded slice */
+    CorBits steps[STEP_LEN]; /* what a step of the run before it left */
     CorBits filled;
     CorBits to;
     uint8_t *grey;
     uint8_t *rgb;
 } Bench;
+
+typedef struct Kept {
+    Bench *bench;
+    int next;
+    int end;
+} Kept;
 
 typedef void (*Stage)(Bench *bench);
 
@@ -90,59 +117,86 @@ static void clip(Bench *bench)
                         bench->plane.width_px * bench->plane.height_px, bench->workspace.bytes[0]);
 }
 
-static void gauss(Bench *bench)
+static void gauss_above(Bench *bench)
 {
-    cor_kernel_gauss_u8(&bench->first.gauss, bench->workspace.bytes[0], bench->plane.width_px,
-                        bench->plane.height_px, bench->workspace.bytes[1],
-                        bench->workspace.scratch);
+    cor_kernel_gauss_above(&bench->first.gauss, bench->workspace.bytes[0], 110,
+                           bench->workspace.bytes[1], &bench->to, bench->workspace.scratch);
 }
 
-static void threshold(Bench *bench)
+static void close_7(Bench *bench)
 {
-    cor_kernel_bits_from_u8_above(bench->workspace.bytes[1], 110, &bench->from);
+    cor_kernel_dilate_disk(&bench->steps[FIRST_ABOVE], 7, &bench->filled,
+                           bench->workspace.morphology);
+    cor_kernel_erode_disk(&bench->filled, 7, false, &bench->to, bench->workspace.morphology);
 }
 
-static void dilate_7(Bench *bench)
+static void open_9(Bench *bench)
 {
-    cor_kernel_dilate_disk(&bench->from, 7, &bench->to, &bench->workspace.morphology);
+    cor_kernel_erode_disk(&bench->steps[FIRST_FILLED], 9, true, &bench->filled,
+                          bench->workspace.morphology);
+    cor_kernel_dilate_disk(&bench->filled, 9, &bench->to, bench->workspace.morphology);
 }
 
-static void erode_7(Bench *bench)
+static void fill_first(Bench *bench)
 {
-    cor_kernel_erode_disk(&bench->from, 7, false, &bench->to, &bench->workspace.morphology);
-}
-
-static void erode_9_outside_set(Bench *bench)
-{
-    cor_kernel_erode_disk(&bench->from, 9, true, &bench->to, &bench->workspace.morphology);
-}
-
-static void dilate_9(Bench *bench)
-{
-    cor_kernel_dilate_disk(&bench->from, 9, &bench->to, &bench->workspace.morphology);
-}
-
-static void dilate_diamond_9(Bench *bench)
-{
-    cor_kernel_dilate_diamond(&bench->from, 9, &bench->to, &bench->workspace.morphology);
-}
-
-static void fill_holes(Bench *bench)
-{
-    cor_kernel_bits_copy(&bench->from, &bench->filled);
+    cor_kernel_bits_copy(&bench->steps[FIRST_CLOSED], &bench->filled);
     expect(cor_algo_priv_fill_holes(&bench->workspace, &bench->filled, NULL));
 }
 
 static void fill_small(Bench *bench)
 {
-    cor_kernel_bits_copy(&bench->from, &bench->filled);
+    cor_kernel_bits_copy(&bench->steps[FIRST_OPENED], &bench->filled);
     expect(cor_algo_priv_fill_small(&bench->workspace, 5000, &bench->filled, NULL));
 }
 
-static void label_and_choose(Bench *bench)
+static void choose_first(Bench *bench)
 {
-    expect(cor_algo_priv_choose(&bench->workspace, &bench->from, &bench->first.choice, NULL,
-                                &bench->outcome, NULL));
+    expect(cor_algo_priv_choose(&bench->workspace, &bench->steps[FIRST_LAST], &bench->first.choice,
+                                NULL, &bench->outcome, NULL));
+}
+
+static void close_9_twice(Bench *bench)
+{
+    uint64_t *scratch = bench->workspace.morphology;
+
+    cor_kernel_dilate_disk(&bench->steps[SECOND_MAJORITY], 9, &bench->filled, scratch);
+    cor_kernel_dilate_disk(&bench->filled, 9, &bench->to, scratch);
+    cor_kernel_erode_disk(&bench->to, 9, false, &bench->filled, scratch);
+    cor_kernel_erode_disk(&bench->filled, 9, false, &bench->to, scratch);
+}
+
+static void fill_second(Bench *bench)
+{
+    cor_kernel_bits_copy(&bench->steps[SECOND_CLOSED], &bench->filled);
+    expect(cor_algo_priv_fill_holes(&bench->workspace, &bench->filled, NULL));
+}
+
+static void cross_open_2(Bench *bench)
+{
+    uint64_t *scratch = bench->workspace.morphology;
+
+    cor_kernel_erode_diamond(&bench->steps[SECOND_FILLED], 2, &bench->filled, scratch);
+    cor_kernel_dilate_diamond(&bench->filled, 2, &bench->to, scratch);
+}
+
+static void cross_close_9(Bench *bench)
+{
+    uint64_t *scratch = bench->workspace.morphology;
+
+    cor_kernel_dilate_diamond(&bench->steps[SECOND_OPENED], 9, &bench->filled, scratch);
+    cor_kernel_erode_diamond(&bench->filled, 9, &bench->to, scratch);
+}
+
+static void fill_second_again(Bench *bench)
+{
+    cor_kernel_bits_copy(&bench->steps[SECOND_CLOSED_2], &bench->filled);
+    expect(cor_algo_priv_fill_holes(&bench->workspace, &bench->filled, NULL));
+}
+
+static void choose_second(Bench *bench)
+{
+    expect(cor_algo_priv_choose(&bench->workspace, &bench->steps[SECOND_LAST],
+                                &bench->second.choice, NULL, &bench->outcome, NULL));
 }
 
 static void above(Bench *bench)
@@ -308,6 +362,28 @@ static void make_up(Npy *npy)
     }
 }
 
+static void keep_step(void *context, const char *name, const CorBits *bits)
+{
+    Kept *kept = context;
+
+    if (kept->next < kept->end && strcmp(name, step_names[kept->next]) == 0) {
+        cor_kernel_bits_copy(bits, &kept->bench->steps[kept->next++]);
+    }
+}
+
+static void keep_steps(Bench *bench)
+{
+    Kept kept = {.bench = bench, .next = 0, .end = SECOND_MAJORITY};
+    CorAlgoTrace trace = {.bits = keep_step, .context = &kept};
+
+    expect(cor_algo_priv_processing_1_find(&bench->first, &bench->plane, &bench->workspace, &trace,
+                                           &bench->outcome, NULL));
+    kept.end = STEP_LEN;
+    expect(cor_algo_priv_processing_6_find(&bench->second, &bench->plane, &bench->workspace, &trace,
+                                           &bench->outcome, NULL));
+    expect(kept.next == STEP_LEN);
+}
+
 static void prepare(Bench *bench, const Npy *npy)
 {
     size_t width = npy->dims[2];
@@ -328,7 +404,9 @@ static void prepare(Bench *bench, const Npy *npy)
     }
     bench->grey = cor_new_array(uint8_t, size);
     bench->rgb = cor_new_array(uint8_t, rgb_size);
-    bench->from = cor_kernel_bits_at(cor_new_array(uint64_t, words), width, height);
+    for (size_t i = 0; i < STEP_LEN; i++) {
+        bench->steps[i] = cor_kernel_bits_at(cor_new_array(uint64_t, words), width, height);
+    }
     bench->filled = cor_kernel_bits_at(cor_new_array(uint64_t, words), width, height);
     bench->to = cor_kernel_bits_at(cor_new_array(uint64_t, words), width, height);
     expect(cor_algo_priv_processing_1_read(defaults, &bench->first, NULL) &&
@@ -349,23 +427,26 @@ int main(int argc, char **argv)
     expect(npy.type == 'h');
     prepare(&bench, &npy);
 
+    keep_steps(&bench);
     measure(&bench, "processing_6/whole", find_6, REPEATS);
     measure(&bench, "processing_6/threshold", above, REPEATS);
     measure(&bench, "processing_6/majority_11", majority, REPEATS);
+    measure(&bench, "processing_6/close_9_twice", close_9_twice, REPEATS);
+    measure(&bench, "processing_6/fill", fill_second, REPEATS);
+    measure(&bench, "processing_6/cross_open_2", cross_open_2, REPEATS);
+    measure(&bench, "processing_6/cross_close_9", cross_close_9, REPEATS);
+    measure(&bench, "processing_6/fill_again", fill_second_again, REPEATS);
+    measure(&bench, "processing_6/choose", choose_second, REPEATS);
     measure(&bench, "processing_6/whole_f64", find_6_f64, REPEATS);
     measure(&bench, "processing_1/whole_f64", find_1_f64, REPEATS);
     measure(&bench, "processing_1/whole", find_1, REPEATS);
     measure(&bench, "processing_1/window", clip, REPEATS);
-    measure(&bench, "processing_1/gauss", gauss, REPEATS);
-    measure(&bench, "processing_1/threshold", threshold, REPEATS);
-    measure(&bench, "morphology/dilate_disk_7", dilate_7, REPEATS);
-    measure(&bench, "morphology/erode_disk_7", erode_7, REPEATS);
-    measure(&bench, "morphology/erode_disk_9_outside_set", erode_9_outside_set, REPEATS);
-    measure(&bench, "morphology/dilate_disk_9", dilate_9, REPEATS);
-    measure(&bench, "morphology/dilate_diamond_9", dilate_diamond_9, REPEATS);
-    measure(&bench, "runs/fill_holes", fill_holes, REPEATS);
-    measure(&bench, "runs/fill_small", fill_small, REPEATS);
-    measure(&bench, "runs/label_and_choose", label_and_choose, REPEATS);
+    measure(&bench, "processing_1/gauss_above", gauss_above, REPEATS);
+    measure(&bench, "processing_1/close_7", close_7, REPEATS);
+    measure(&bench, "processing_1/fill", fill_first, REPEATS);
+    measure(&bench, "processing_1/open_9", open_9, REPEATS);
+    measure(&bench, "processing_1/small_holes", fill_small, REPEATS);
+    measure(&bench, "processing_1/choose", choose_first, REPEATS);
     measure(&bench, "result/mask", draw_mask, REPEATS);
     measure(&bench, "result/measurements", measurements, REPEATS);
     measure(&bench, "result/overlay", overlay, REPEATS);

@@ -12,17 +12,18 @@ typedef struct Masks {
     uint8_t *bytes;
     uint8_t *expected;
     uint8_t *row;
-    uint64_t *words[4];
+    uint64_t *words[2];
     CorBits from;
     CorBits to;
-    CorMorphology scratch;
+    uint64_t *scratch;
 } Masks;
 
 static void make(Masks *masks, long width, long height, unsigned percent, uint64_t *seed)
 {
     size_t size = (size_t) (width * height);
     size_t words = cor_kernel_bits_size_words((size_t) width, (size_t) height);
-    CorBits bits[4];
+    CorBits bits[2];
+    size_t scratch_len = cor_kernel_morphology_size_words((size_t) width);
 
     *masks = (Masks){.width = width, .height = height};
     masks->bytes = cor_new_array(uint8_t, size);
@@ -31,13 +32,13 @@ static void make(Masks *masks, long width, long height, unsigned percent, uint64
     for (size_t i = 0; i < size; i++) {
         masks->bytes[i] = naive_random(seed) % 100 < percent;
     }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 2; i++) {
         masks->words[i] = cor_new_array(uint64_t, words);
         bits[i] = cor_kernel_bits_at(masks->words[i], (size_t) width, (size_t) height);
     }
     masks->from = bits[0];
     masks->to = bits[1];
-    masks->scratch = (CorMorphology){.a = bits[2], .b = bits[3]};
+    masks->scratch = cor_new_array(uint64_t, scratch_len);
     for (long y = 0; y < height; y++) {
         cor_kernel_bits_pack_row(masks->bytes + y * width, &masks->from, (size_t) y);
     }
@@ -48,7 +49,8 @@ static void drop(Masks *masks)
     free(masks->bytes);
     free(masks->expected);
     free(masks->row);
-    for (size_t i = 0; i < 4; i++) {
+    free(masks->scratch);
+    for (size_t i = 0; i < 2; i++) {
         free(masks->words[i]);
     }
 }
@@ -74,21 +76,21 @@ static void assert_all_operations(Masks *masks, int radius)
         naive_morphology(masks->bytes, masks->width, masks->height, radius, is_disk, true, false,
                          masks->expected);
         (is_disk ? cor_kernel_dilate_disk : cor_kernel_dilate_diamond)(&masks->from, radius,
-                                                                       &masks->to, &masks->scratch);
+                                                                       &masks->to, masks->scratch);
         assert_equals_expected(masks);
 
         naive_morphology(masks->bytes, masks->width, masks->height, radius, is_disk, false, false,
                          masks->expected);
         if (is_disk) {
-            cor_kernel_erode_disk(&masks->from, radius, false, &masks->to, &masks->scratch);
+            cor_kernel_erode_disk(&masks->from, radius, false, &masks->to, masks->scratch);
         } else {
-            cor_kernel_erode_diamond(&masks->from, radius, &masks->to, &masks->scratch);
+            cor_kernel_erode_diamond(&masks->from, radius, &masks->to, masks->scratch);
         }
         assert_equals_expected(masks);
     }
     naive_morphology(masks->bytes, masks->width, masks->height, radius, true, false, true,
                      masks->expected);
-    cor_kernel_erode_disk(&masks->from, radius, true, &masks->to, &masks->scratch);
+    cor_kernel_erode_disk(&masks->from, radius, true, &masks->to, masks->scratch);
     assert_equals_expected(masks);
 }
 
@@ -140,7 +142,7 @@ static void the_disk_has_the_half_widths_of_the_reference(void **state)
 
         make(&masks, 64, 32, 0, &seed);
         masks.from.words[16 * masks.from.stride_words] = (uint64_t) 1 << 30;
-        cor_kernel_dilate_disk(&masks.from, radius, &masks.to, &masks.scratch);
+        cor_kernel_dilate_disk(&masks.from, radius, &masks.to, masks.scratch);
         for (int dy = -radius; dy <= radius; dy++) {
             size_t row = (size_t) (16 + dy) * masks.to.stride_words;
 
@@ -162,10 +164,10 @@ static void nine_crosses_are_the_diamond_of_nine(void **state)
     seed = 4;
     make(&whole, 117, 90, 2, &seed);
     for (int i = 0; i < 9; i++) {
-        cor_kernel_dilate_disk(&once.from, 1, &once.to, &once.scratch);
+        cor_kernel_dilate_disk(&once.from, 1, &once.to, once.scratch);
         cor_kernel_bits_copy(&once.to, &once.from);
     }
-    cor_kernel_dilate_diamond(&whole.from, 9, &whole.to, &whole.scratch);
+    cor_kernel_dilate_diamond(&whole.from, 9, &whole.to, whole.scratch);
     for (long y = 0; y < 90; y++) {
         cor_kernel_bits_unpack_row(&once.from, (size_t) y, whole.expected + y * 117);
     }
