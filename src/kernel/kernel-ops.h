@@ -36,6 +36,9 @@ typedef struct CorKernelOps {
     size_t (*count)(const uint64_t *words, size_t len);
     /* Write width bits: 1 where a value is above the threshold; the bits behind them become 0. */
     void (*pack_u8)(const uint8_t *values, size_t width, uint8_t threshold, uint64_t *words);
+    /* The same of values that are low to high. */
+    void (*pack_s16)(const int16_t *values, size_t width, int16_t low, int16_t high,
+                     uint64_t *words);
     /* Number of runs in a row, xored with `invert` (0 or all ones). */
     size_t (*runs_count)(const uint64_t *row, size_t width, uint64_t invert);
     /* Find them; the return value is their number. */

@@ -13,6 +13,7 @@
  *   morphology.h  dilation and erosion of bit-packed masks
  *   runs.h        connected components by runs: labels, holes, sums
  *   paint.h       grey to RGB, colouring of a mask
+ *   voxels.h      bit-packed volumes: components, holes, balls, distances
  *
  * Threads  Thread-safe.
  * Errors   None: arguments are asserted.
@@ -27,6 +28,7 @@
 #include "kernel/morphology.h"
 #include "kernel/paint.h"
 #include "kernel/runs.h"
+#include "kernel/voxels.h"
 
 /** Name of the instruction set in use: scalar, avx2, avx512 or neon.  CORSIA_SIMD asks for one;
  * without it, or if the processor has not got that, it is the best there is. */

@@ -53,6 +53,20 @@ static void pack_u8(const uint8_t *values, size_t width, uint8_t threshold, uint
     }
 }
 
+static void pack_s16(const int16_t *values, size_t width, int16_t low, int16_t high,
+                     uint64_t *words)
+{
+    for (size_t x = 0; x < width; x += OPS_WORD_BITS) {
+        size_t len = width - x < OPS_WORD_BITS ? width - x : OPS_WORD_BITS;
+        uint8_t is_in[64];
+
+        for (size_t i = 0; i < len; i++) {
+            is_in[i] = (values[x + i] >= low) & (values[x + i] <= high);
+        }
+        words[x / OPS_WORD_BITS] = pack_word(is_in, len, 0);
+    }
+}
+
 static inline uint64_t join_words(bool is_erosion, uint64_t a, uint64_t b)
 {
     return is_erosion ? a & b : a | b;
@@ -200,6 +214,7 @@ const CorKernelOps cor_kernel_priv_scalar = {
     .name = "scalar",
     .count = words_count,
     .pack_u8 = pack_u8,
+    .pack_s16 = pack_s16,
     .runs_count = words_runs_count,
     .runs_find = words_runs_find,
     .grow = grow,

@@ -82,6 +82,29 @@ static void pack_u8(const uint8_t *values, size_t width, uint8_t threshold, uint
                                    words + full);
 }
 
+static void pack_s16(const int16_t *values, size_t width, int16_t low, int16_t high,
+                     uint64_t *words)
+{
+    const VS16 first = all_s16(low);
+    const VS16 last = all_s16(high);
+    size_t full = width / OPS_WORD_BITS;
+
+    for (size_t i = 0; i < full; i++) {
+        const int16_t *from = values + OPS_WORD_BITS * i;
+        uint64_t word = 0;
+
+        for (size_t k = 0; k < OPS_WORD_BITS; k += LANES_8) {
+            VS16 a = load_s16(from + k);
+            VS16 b = load_s16(from + k + LANES_16);
+
+            word |= bits_u16((a >= first) & (a <= last), (b >= first) & (b <= last)) << k;
+        }
+        words[i] = word;
+    }
+    cor_kernel_priv_scalar.pack_s16(values + OPS_WORD_BITS * full, width % OPS_WORD_BITS, low, high,
+                                    words + full);
+}
+
 INLINE VU64 join_vectors(bool is_erosion, VU64 a, VU64 b)
 {
     return is_erosion ? a & b : a | b;
@@ -349,6 +372,7 @@ const CorKernelOps OPS_TABLE = {
     .name = OPS_NAME,
     .count = words_count,
     .pack_u8 = pack_u8,
+    .pack_s16 = pack_s16,
     .runs_count = words_runs_count,
     .runs_find = words_runs_find,
     .grow = grow,

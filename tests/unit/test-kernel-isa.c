@@ -95,6 +95,21 @@ static void check_pack(size_t len, size_t offset)
     free(values.base);
 }
 
+static void check_pack_range(size_t len, size_t offset)
+{
+    Block values = make_block(offset + 2 * (len % 5), 2 * len);
+    const int16_t *integers = (const int16_t *) (const void *) values.data;
+    Block expected = make_block(0, 8 * ((len + 63) / 64));
+    Block found = make_block(offset, expected.size);
+    int16_t low = len % 3 ? -10000 : (int16_t) naive_random(&seed);
+    int16_t high = len % 4 ? 12000 : (int16_t) naive_random(&seed);
+
+    scalar->pack_s16(integers, len, low, high, (uint64_t *) (void *) expected.data);
+    ops->pack_s16(integers, len, low, high, (uint64_t *) (void *) found.data);
+    assert_blocks(&found, &expected);
+    free(values.base);
+}
+
 static void check_morphology(size_t len, size_t offset)
 {
     size_t rows = 1 + len % 9;
@@ -293,6 +308,7 @@ static void bits_are_counted_and_packed_alike(void **state)
 
     for_all(check_words);
     for_all(check_pack);
+    for_all(check_pack_range);
 }
 
 static void masks_grow_and_shrink_alike(void **state)
