@@ -213,16 +213,16 @@ static bool write_attributes(CorSqlTxn *txn, int64_t instance, const CorCatalogR
 {
     static const char sql[] = "INSERT OR REPLACE INTO attributes(instance, body) VALUES (?1, ?2)";
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
-    char *body = cor_json_text(record->attributes);
+    char *made = record->attributes_text ? NULL : cor_json_text(record->attributes);
 
-    if (!body) {
+    if (!record->attributes_text && !made) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for attributes");
     }
     cor_sql_bind_int(stmt, 1, instance);
-    cor_sql_bind_text(stmt, 2, body);
+    cor_sql_bind_text(stmt, 2, made ? made : record->attributes_text);
     bool ok = cor_sql_run(stmt, err);
     cor_sql_bind_null(stmt, 2); /* the text was borrowed */
-    free(body);
+    free(made);
     return ok;
 }
 

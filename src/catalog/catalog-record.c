@@ -249,6 +249,7 @@ bool cor_catalog_priv_record(const json_t *index, CorCatalogRecord *ret_record, 
     if (!json_is_object(record.attributes)) {
         return cor_fail(err, COR_ERR_INVALID, "attributes is missing or no object");
     }
+    record.attributes_text = cor_json_string(index, "attributes_text", NULL);
     record.modality = modality[0] && strlen(modality) <= 16 ? modality : NULL;
     record.rows = take_count(index, "rows");
     record.columns = take_count(index, "columns");

@@ -219,6 +219,10 @@ static bool take_answer(Call *call, CorHostFrame *frame, CorError *err)
     (void) json_object_del(frame->json, "id");
     call->result = COR_TAKE(frame->json);
     call->is_over = true;
+    if (call->callbacks && call->callbacks->on_result) {
+        call->callbacks->on_result(call->callbacks->context, call->result, frame->text,
+                                   frame->text_size);
+    }
     return true;
 }
 

@@ -57,6 +57,15 @@ COR_MUSTCHECK bool cor_host_priv_output(CorHostContext *context, json_t *output,
 COR_MUSTCHECK bool cor_host_priv_output_fd(CorHostContext *context, json_t *output, int fd,
                                            CorError *err);
 
+/**
+ * Add a member to the operation's result whose JSON text exists already, so that nobody has to
+ * parse it before the other side does.
+ *
+ * @param name  static
+ * @param text  JSON that is known to be well formed; taken and freed
+ */
+void cor_host_priv_result_text(CorHostContext *context, const char *name, char *text);
+
 extern const CorHostOperation cor_host_priv_op_bulk;
 extern const CorHostOperation cor_host_priv_op_frame;
 extern const CorHostOperation cor_host_priv_op_transcode;

@@ -93,6 +93,8 @@ typedef struct CorHostCallbacks {
      * both borrowed.  False ends the call with that error.  The time spent in it does not count
      * against the call's timeout. */
     bool (*on_output)(void *context, int fd, const json_t *output, CorError *err);
+    /* The result, and the text that it was parsed from; both borrowed. */
+    void (*on_result)(void *context, const json_t *result, const char *text, size_t size);
     void *context;
 } CorHostCallbacks;
 
@@ -267,7 +269,10 @@ COR_MUSTCHECK bool cor_host_run(CorHostLease *lease, const CorHostRun *run,
                                 CorError *err);
 
 /**
- * Read the header of a DICOM file: the catalogue record of dicom/dicom.h's cor_dicom_index_json().
+ * Read the header of a DICOM file: the catalogue record of dicom/dicom.h's cor_dicom_index_json(),
+ * with one more member: attributes_text, the text of its attributes as a string, so that nobody who
+ * keeps that text has to write it out again.
+ *
  * Waits for a host and for the answer together at most timeout_ms.
  */
 COR_MUSTCHECK bool cor_host_index(CorHostPool *pool, int fd, int64_t timeout_ms,

@@ -45,7 +45,9 @@ void cor_host_priv_frame_done(CorHostFrame *frame)
 {
     close_all(frame->fds, &frame->fd_len);
     json_decref(frame->json);
+    free(frame->text);
     frame->json = NULL;
+    frame->text = NULL;
 }
 
 void cor_host_priv_reader_done(CorHostReader *reader)
@@ -155,6 +157,8 @@ static bool finish_frame(CorHostReader *reader, CorHostFrame *ret_frame, CorErro
     }
 
     ret_frame->json = json;
+    ret_frame->text_size = reader->body_size;
+    ret_frame->text = COR_TAKE(reader->body);
     ret_frame->fd_len = reader->fd_len;
     memcpy(ret_frame->fds, reader->fds, sizeof(reader->fds));
     reader->fd_len = 0;
@@ -278,7 +282,7 @@ static bool send_some(const CorHostWait *wait, struct msghdr *message, size_t *r
     return cor_fail_errno(err, errno, "send frame");
 }
 
-static bool send_bytes(const CorHostWait *wait, char *text, size_t size, const int *fds,
+static bool send_bytes(const CorHostWait *wait, const char *text, size_t size, const int *fds,
                        size_t fd_len, CorError *err)
 {
     uint8_t header[4] = {(uint8_t) (size >> 24), (uint8_t) (size >> 16), (uint8_t) (size >> 8),
@@ -288,14 +292,14 @@ static bool send_bytes(const CorHostWait *wait, char *text, size_t size, const i
 
     for (size_t done = 0; done < total;) {
         struct iovec parts[2] = {{.iov_base = header, .iov_len = sizeof(header)},
-                                 {.iov_base = text, .iov_len = size}};
+                                 {.iov_base = (char *) (uintptr_t) text, .iov_len = size}};
         struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
         size_t skip = COR_MIN(done, sizeof(header));
         size_t sent = 0;
 
         parts[0].iov_base = header + skip;
         parts[0].iov_len -= skip;
-        parts[1].iov_base = text + (done - skip);
+        parts[1].iov_base = (char *) (uintptr_t) (text + (done - skip));
         parts[1].iov_len -= done - skip;
         if (done == 0 && fd_len > 0) {
             attach_fds(&message, &control, fds, fd_len);
@@ -322,10 +326,17 @@ bool cor_host_priv_send(const CorHostWait *wait, json_t *json, const int *fds, s
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a frame");
     }
 
-    size_t size = strlen(text);
-    bool ok = size <= COR_HOST_FRAME_MAX
-                  ? send_bytes(wait, text, size, fds, fd_len, err)
-                  : cor_fail(err, COR_ERR_LIMIT, "frame of %zu bytes is too large", size);
+    bool ok = cor_host_priv_send_text(wait, text, fds, fd_len, err);
     free(text);
     return ok;
+}
+
+bool cor_host_priv_send_text(const CorHostWait *wait, const char *text, const int *fds,
+                             size_t fd_len, CorError *err)
+{
+    size_t size = strlen(text);
+
+    return size <= COR_HOST_FRAME_MAX
+               ? send_bytes(wait, text, size, fds, fd_len, err)
+               : cor_fail(err, COR_ERR_LIMIT, "frame of %zu bytes is too large", size);
 }

@@ -17,7 +17,9 @@
  *   input      1 to 64 descriptors; inputs: [one object per descriptor], or absent.
  *              No answer: they are collected for the request that follows.
  *   index      1 file.
- *              -> record; a large one comes as an output with role "record"
+ *              -> attributes_size, record; a large record comes as an output with role "record".
+ *                 record is the last member, and attributes the last of its own: so their text,
+ *                 attributes_size bytes, is known without writing them out again
  *   decode     1 file; frame from 1, values: "stored" (default) or "modality".
  *              -> output with role "pixels", columns, rows, samples_per_pixel, type, photometric,
  *                 frames
@@ -73,6 +75,8 @@
 
 typedef struct CorHostFrame {
     json_t *json; /* an object */
+    char *text;   /* what it was parsed from; malloc()ed */
+    size_t text_size;
     int fds[COR_HOST_FRAME_FDS_MAX];
     size_t fd_len;
 } CorHostFrame;
@@ -126,6 +130,14 @@ COR_MUSTCHECK bool cor_host_priv_receive(CorHostReader *reader, const CorHostWai
  */
 COR_MUSTCHECK bool cor_host_priv_send(const CorHostWait *wait, json_t *json, const int *fds,
                                       size_t fd_len, CorError *err);
+
+/**
+ * As above, for an object that is text already.
+ *
+ * @param text  says "fds" if there are any
+ */
+COR_MUSTCHECK bool cor_host_priv_send_text(const CorHostWait *wait, const char *text,
+                                           const int *fds, size_t fd_len, CorError *err);
 
 /** Name of a COR_HOST_LAYER bit's index (0 to 3): "no_new_privs"; NULL beyond. */
 const char *cor_host_priv_layer_name(unsigned index);

@@ -46,18 +46,17 @@ void cor_host_file_done(CorHostFile *file)
 }
 
 /* Lease, call and release within one timeout. */
-static bool call_once(CorHostPool *pool, CorHostRequest *request, CorHostFile *file,
+static bool call_once(CorHostPool *pool, CorHostRequest *request, const CorHostCallbacks *callbacks,
                       json_t **ret_result, CorError *err)
 {
     COR_CLEANUP(cor_host_lease_releasep) CorHostLease *lease = NULL;
-    const CorHostCallbacks callbacks = {.on_output = keep_file, .context = file};
     int64_t before_ms = cor_time_ms();
 
     if (!cor_host_pool_lease(pool, request->timeout_ms, &lease, err)) {
         return false;
     }
     request->timeout_ms = COR_MAX(request->timeout_ms - (cor_time_ms() - before_ms), (int64_t) 1);
-    return cor_host_call(lease, request, &callbacks, ret_result, err);
+    return cor_host_call(lease, request, callbacks, ret_result, err);
 }
 
 /* A call whose outcome is a file; takes the reference to json. */
@@ -67,12 +66,13 @@ static bool call_for_file(CorHostPool *pool, json_t *json, int fd, int64_t timeo
     COR_CLEANUP(cor_json_freep) json_t *owned = json;
     COR_CLEANUP(cor_json_freep) json_t *result = NULL;
     CorHostFile file = {.fd = -1};
+    const CorHostCallbacks callbacks = {.on_output = keep_file, .context = &file};
     CorHostRequest request = {.json = json, .fds = &fd, .fd_len = 1, .timeout_ms = timeout_ms};
 
     if (!owned) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a request");
     }
-    if (!call_once(pool, &request, &file, &result, err)) {
+    if (!call_once(pool, &request, &callbacks, &result, err)) {
         cor_host_file_done(&file);
         return false;
     }
@@ -83,9 +83,71 @@ static bool call_for_file(CorHostPool *pool, json_t *json, int fd, int64_t timeo
     return true;
 }
 
-/* Parse the record that came as a file. */
-static bool read_record(const CorHostFile *file, json_t **ret_record, CorError *err)
+/* --- index --- */
+
+/* What is heard of a record. */
+typedef struct Index {
+    CorHostFile file;   /* a large record; first, as for other calls */
+    json_t *attributes; /* their text, or NULL */
+    size_t attributes_size;
+} Index;
+
+/* True if text is one object and nothing else; it is part of well-formed JSON. */
+static bool is_one_object(const char *text, size_t size)
 {
+    bool is_string = false;
+    size_t depth = 0;
+    size_t i = 0;
+
+    for (; i < size; i++) {
+        if (is_string && text[i] == '\\') {
+            i++;
+        } else if (is_string) {
+            is_string = text[i] != '"';
+        } else if (text[i] == '"') {
+            is_string = true;
+        } else if (text[i] == '{' || text[i] == '[') {
+            depth++;
+        } else if ((text[i] == '}' || text[i] == ']') && --depth == 0) {
+            break;
+        }
+    }
+    return size > 0 && text[0] == '{' && i + 1 == size;
+}
+
+/* The attributes' text from the end of the text around it, which closes `outer` more braces.  A
+ * host may lie about its length: what is kept must be a whole object under that name. */
+static json_t *take_attributes(const char *text, size_t size, size_t attributes_size, size_t outer)
+{
+    static const char name[] = "\"attributes\":";
+    size_t name_size = sizeof(name) - 1;
+
+    if (size < outer || attributes_size > size - outer ||
+        size - outer - attributes_size < name_size) {
+        return NULL;
+    }
+    const char *attributes = text + size - outer - attributes_size;
+    if (memcmp(attributes - name_size, name, name_size) != 0 ||
+        !is_one_object(attributes, attributes_size)) {
+        return NULL;
+    }
+    return json_stringn_nocheck(attributes, attributes_size);
+}
+
+static void hear_index(void *context, const json_t *result, const char *text, size_t size)
+{
+    Index *index = context;
+    int64_t attributes_size = cor_json_integer(result, "attributes_size", 0);
+
+    index->attributes_size = attributes_size > 0 ? (size_t) attributes_size : 0;
+    index->attributes = take_attributes(text, size, index->attributes_size, 2);
+}
+
+/* Parse the record that came as a file. */
+static bool read_record(Index *index, json_t **ret_record, CorError *err)
+{
+    const CorHostFile *file = &index->file;
+
     if (file->fd < 0 || file->size_bytes == 0 || file->size_bytes > record_max_bytes) {
         return cor_fail(err, COR_ERR_LIMIT, "the host's record has %llu bytes",
                         (unsigned long long) file->size_bytes);
@@ -95,8 +157,15 @@ static bool read_record(const CorHostFile *file, json_t **ret_record, CorError *
         return cor_fail_errno(err, errno, "read the host's record");
     }
     bool ok = cor_json_parse(text, file->size_bytes, ret_record, err);
+    index->attributes = take_attributes(text, file->size_bytes, index->attributes_size, 1);
     (void) munmap(text, file->size_bytes);
     return ok;
+}
+
+static void index_done(Index *index)
+{
+    cor_host_file_done(&index->file);
+    json_decref(index->attributes);
 }
 
 bool cor_host_index(CorHostPool *pool, int fd, int64_t timeout_ms, json_t **ret_record,
@@ -104,22 +173,38 @@ bool cor_host_index(CorHostPool *pool, int fd, int64_t timeout_ms, json_t **ret_
 {
     COR_CLEANUP(cor_json_freep) json_t *json = json_pack("{s:s}", "op", "index");
     COR_CLEANUP(cor_json_freep) json_t *result = NULL;
-    COR_CLEANUP(cor_host_file_done) CorHostFile file = {.fd = -1};
+    COR_CLEANUP(index_done) Index index = {.file = {.fd = -1}};
+    const CorHostCallbacks callbacks = {
+        .on_output = keep_file, .on_result = hear_index, .context = &index};
     CorHostRequest request = {.json = json, .fds = &fd, .fd_len = 1, .timeout_ms = timeout_ms};
+    json_t *record = NULL;
 
     if (!json) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a request");
     }
-    if (!call_once(pool, &request, &file, &result, err)) {
+    if (!call_once(pool, &request, &callbacks, &result, err)) {
         return false;
     }
-    json_t *record = json_object_get(result, "record");
-    if (json_is_object(record)) {
-        *ret_record = json_incref(record);
-        return true;
+    if (json_is_object(json_object_get(result, "record"))) {
+        record = json_incref(json_object_get(result, "record"));
+    } else {
+        json_decref(index.attributes); /* of a frame without a record */
+        index.attributes = NULL;
+        if (!read_record(&index, &record, err)) {
+            return false;
+        }
     }
-    return read_record(&file, ret_record, err);
+    if (!index.attributes || json_object_set_new(record, "attributes_text", index.attributes) < 0) {
+        index.attributes = NULL;
+        json_decref(record);
+        return cor_fail(err, COR_ERR_BUG, "the host sent no record, or no text of it");
+    }
+    index.attributes = NULL;
+    *ret_record = record;
+    return true;
 }
+
+/* --- files --- */
 
 bool cor_host_decode(CorHostPool *pool, int fd, unsigned frame, int64_t timeout_ms,
                      CorHostFile *ret_file, CorError *err)

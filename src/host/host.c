@@ -52,6 +52,8 @@ struct CorHostContext {
     int64_t progress_ms;
     bool is_lost; /* the other side is gone or broke the protocol */
     size_t frame_max_bytes;
+    const char *text_name; /* of a member that the result gets as text, or NULL */
+    char *text;            /* owned */
 };
 
 size_t cor_host_priv_frame_max(const CorHostContext *context)
@@ -127,23 +129,52 @@ static bool keep_inputs(CorHostContext *context, CorHostFrame *frame, CorError *
     return true;
 }
 
+/* The text of an answer, with the member that is text already before its last brace. */
+static char *answer_text(const CorHostContext *context, const json_t *json, bool is_result)
+{
+    char *text = cor_json_text(json);
+    char *joined = NULL;
+
+    if (!text || !is_result || !context->text) {
+        return text;
+    }
+    if (asprintf(&joined, "%.*s,\"%s\":%s}", (int) strlen(text) - 1, text, context->text_name,
+                 context->text) < 0) {
+        joined = NULL;
+    }
+    free(text);
+    return joined;
+}
+
 /* Send an answer; takes the reference, NULL is a lack of memory. */
 static bool answer(CorHostContext *context, const char *kind, json_t *json, int fd, CorError *err)
 {
     CorHostWait wait = {.fd = COR_HOST_FD, .wake_fd = -1, .deadline_ms = cor_time_ms() + SEND_MS};
     COR_CLEANUP(cor_json_freep) json_t *owned = json;
+    COR_CLEANUP(cor_freep) char *text = NULL;
+    CorError why = {0};
 
-    if (!owned || json_object_set_new(owned, "answer", json_string(kind)) < 0 ||
-        json_object_set_new(owned, "id", json_integer(context->id)) < 0) {
+    if (owned && json_object_set_new(owned, "answer", json_string(kind)) == 0 &&
+        json_object_set_new(owned, "id", json_integer(context->id)) == 0 &&
+        (fd < 0 || json_object_set_new(owned, "fds", json_integer(1)) == 0)) {
+        text = answer_text(context, owned, strcmp(kind, "result") == 0);
+    }
+    if (!text) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for an answer");
     }
-    CorError why = {0};
-    if (cor_host_priv_send(&wait, owned, &fd, fd >= 0 ? 1 : 0, &why)) {
+    if (cor_host_priv_send_text(&wait, text, &fd, fd >= 0 ? 1 : 0, &why)) {
         return true;
     }
-    /* Only these are known to have sent nothing. */
-    context->is_lost |= why.code != COR_ERR_LIMIT && why.code != COR_ERR_NOMEM;
+    /* Only this is known to have sent nothing. */
+    context->is_lost |= why.code != COR_ERR_LIMIT;
     return cor_fail(err, why.code, "%s", why.text);
+}
+
+void cor_host_priv_result_text(CorHostContext *context, const char *name, char *text)
+{
+    free(context->text);
+    context->text_name = name;
+    context->text = text;
 }
 
 /* Something has arrived while an operation runs: only a cancel may. */
@@ -284,6 +315,7 @@ static void handle(CorHostContext *context, CorHostFrame *frame)
     }
     if (strcmp(name, "input") != 0) {
         run_operation(context, name, frame->json);
+        cor_host_priv_result_text(context, NULL, NULL);
         forget_inputs(context);
     }
 }
