@@ -120,6 +120,18 @@ size_t cor_dicom_frame_bytes(const CorDicomFrame *frame);
 void cor_dicom_frame_free(CorDicomFrame *frame);
 COR_DEFINE_CLEANUP(CorDicomFrame, cor_dicom_frame_free)
 
+/** The smallest and the largest value of a grey frame's plane. */
+void cor_dicom_frame_range(const CorDicomFrame *frame, double *ret_min, double *ret_max);
+
+/**
+ * Show a grey frame through the file's VOI LUT Sequence (PS3.3 section C.11.2.1.1), its first item.
+ *
+ * @param modality  what cor_dicom_modality_plane() gave
+ * @param grey      receives a byte for each pixel, before any inversion
+ * @return false if the file has no such table or it is damaged
+ */
+bool cor_dicom_frame_voi_lut(const CorDicom *dicom, const CorDicomFrame *modality, uint8_t *grey);
+
 /**
  * The window to show a grey frame with: the file's first, else from the smallest to the largest
  * value of the plane.

@@ -190,6 +190,43 @@ bool cor_dicom_modality_plane(const CorDicom *dicom, uint32_t frame, CorDicomFra
                                  : apply_rescale(dicom, &image, stored, &info, ret_frame, err);
 }
 
+void cor_dicom_frame_range(const CorDicomFrame *frame, double *ret_min, double *ret_max)
+{
+    Range range = range_of(frame, frame->plane.width_px * frame->plane.height_px);
+
+    *ret_min = range.min;
+    *ret_max = range.max;
+}
+
+bool cor_dicom_frame_voi_lut(const CorDicom *dicom, const CorDicomFrame *modality, uint8_t *grey)
+{
+    CorDicomImage image;
+    CorDicomScope item;
+    CorDicomLut lut;
+    size_t count = modality->plane.width_px * modality->plane.height_px;
+    const int16_t *narrow = (const int16_t *) (const void *) modality->pixels;
+    const double *wide = (const double *) (const void *) modality->pixels;
+
+    if (!cor_dicom_image(dicom, &image, NULL) ||
+        !cor_dicom_priv_first_item(dicom, cor_dicom_priv_root(dicom), 0x00283010, &item) ||
+        !cor_dicom_priv_lut(dicom, cor_dicom_priv_find(dicom, item, 0x00283002),
+                            cor_dicom_priv_find(dicom, item, 0x00283006), image.is_signed, &lut) ||
+        lut.bits == 0 || lut.bits > 16) {
+        return false;
+    }
+    unsigned top = (1u << lut.bits) - 1;
+    for (size_t i = 0; i < count; i++) {
+        double value = modality->plane.type == COR_PIXEL_S16 ? narrow[i] : wide[i];
+        int64_t index = value >= INT32_MAX  ? INT32_MAX
+                        : value > INT32_MIN ? (int64_t) value
+                                            : INT32_MIN;
+        unsigned shown = COR_MIN(cor_dicom_priv_lut_at(&lut, index), top);
+
+        grey[i] = (uint8_t) ((shown * 255 + top / 2) / top);
+    }
+    return true;
+}
+
 void cor_dicom_frame_window(const CorDicomFrame *modality, const CorDicomFrameInfo *info,
                             double *ret_center, double *ret_width)
 {

@@ -32,7 +32,9 @@
  *   bulk       1 file; path: "<tag>" or "<tag>/<item>/<tag>" and so on.
  *              -> output with role "bulk", vr
  *   render     1 file; frame from 1, format: "png" or "jpeg", window_center and window_width or
- *              neither, width, height, quality: 0 or absent for their defaults.
+ *              neither, window_function: "linear" (default), "linear_exact", "sigmoid"; region:
+ *              [left, top, width, height] or absent, mirrored, upside_down; width, height, quality:
+ *              0 or absent for their defaults; enlarge: may be made larger to fit.
  *              -> output with role "image", media_type, width, height
  *   run        n files; algo_id, params, scope, accepted_unix_ms, outputs: [role] or absent;
  *              inputs in the `input` frames: {sop_instance_uid, series_instance_uid}.

@@ -245,19 +245,42 @@ bool cor_host_bulk(CorHostPool *pool, int fd, const char *path, int64_t timeout_
     return call_for_file(pool, json, fd, timeout_ms, ret_file, err);
 }
 
+static bool add_window(json_t *json, const CorHostRender *render)
+{
+    static const char *const functions[] = {[COR_HOST_WINDOW_LINEAR] = "linear",
+                                            [COR_HOST_WINDOW_LINEAR_EXACT] = "linear_exact",
+                                            [COR_HOST_WINDOW_SIGMOID] = "sigmoid"};
+    size_t function = (size_t) render->window_function;
+
+    return function < COR_ARRAY_LEN(functions) &&
+           json_object_set_new(json, "window_center", json_real(render->window_center)) == 0 &&
+           json_object_set_new(json, "window_width", json_real(render->window_width)) == 0 &&
+           json_object_set_new(json, "window_function", json_string(functions[function])) == 0;
+}
+
+static bool add_region(json_t *json, const CorHostRegion *region)
+{
+    json_t *numbers =
+        json_pack("[I, I, I, I]", (json_int_t) region->left_px, (json_int_t) region->top_px,
+                  (json_int_t) region->width_px, (json_int_t) region->height_px);
+
+    return json_object_set_new(json, "region", numbers) == 0 &&
+           json_object_set_new(json, "mirrored", json_boolean(region->is_mirrored)) == 0 &&
+           json_object_set_new(json, "upside_down", json_boolean(region->is_upside_down)) == 0;
+}
+
 bool cor_host_render(CorHostPool *pool, const CorHostRender *render, CorHostFile *ret_file,
                      CorError *err)
 {
-    json_t *json = json_pack("{s:s, s:I, s:s, s:I, s:I, s:i}", "op", "render", "frame",
-                             (json_int_t) render->frame, "format", render->format, "width",
-                             (json_int_t) render->width_px, "height",
-                             (json_int_t) render->height_px, "quality", render->quality);
+    json_t *json = json_pack(
+        "{s:s, s:I, s:s, s:I, s:I, s:b, s:i}", "op", "render", "frame", (json_int_t) render->frame,
+        "format", render->format, "width", (json_int_t) render->width_px, "height",
+        (json_int_t) render->height_px, "enlarge", render->may_enlarge, "quality", render->quality);
 
-    if (json && render->has_window &&
-        (json_object_set_new(json, "window_center", json_real(render->window_center)) < 0 ||
-         json_object_set_new(json, "window_width", json_real(render->window_width)) < 0)) {
+    if (json && ((render->has_window && !add_window(json, render)) ||
+                 (render->has_region && !add_region(json, &render->region)))) {
         json_decref(json);
-        return cor_fail(err, COR_ERR_INVALID, "window is no number");
+        return cor_fail(err, COR_ERR_INVALID, "window or region is no number");
     }
     return call_for_file(pool, json, render->fd, render->timeout_ms, ret_file, err);
 }

@@ -7,16 +7,19 @@
  *
  * With w = 1, LINEAR is a step: 0 up to c - 0.5 and 255 above.
  *
- * 8 and 16-bit planes go through a table of all their values if they have more pixels than that.
+ * 8 and 16-bit planes go through a table of all their values if they have more pixels than that, or
+ * many.  Only where the function climbs is the table computed; it is flat on both sides.
  */
 #include "image/window.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
 
 typedef struct Line {
+    CorRescale rescale;
     double center;
     double width;
     bool is_sigmoid;
@@ -90,37 +93,87 @@ static void look_up_row(const CorPlane *plane, size_t y, const uint8_t *table, u
 {
     const void *row = cor_plane_row(plane, y);
 
-    for (size_t x = 0; x < plane->width_px; x++) {
-        switch (plane->type) {
-        case COR_PIXEL_U8:
-            grey[x] = table[((const uint8_t *) row)[x]];
-            break;
-        case COR_PIXEL_S8:
-            grey[x] = table[((const int8_t *) row)[x] - INT8_MIN];
-            break;
-        case COR_PIXEL_U16:
-            grey[x] = table[((const uint16_t *) row)[x]];
-            break;
-        default:
-            grey[x] = table[((const int16_t *) row)[x] - INT16_MIN];
-            break;
-        }
+#define LOOK_UP(Type, first)                                \
+    for (size_t x = 0; x < plane->width_px; x++) {          \
+        grey[x] = table[((const Type *) row)[x] - (first)]; \
     }
+    switch (plane->type) {
+    case COR_PIXEL_U8:
+        LOOK_UP(uint8_t, 0)
+        break;
+    case COR_PIXEL_S8:
+        LOOK_UP(int8_t, INT8_MIN)
+        break;
+    case COR_PIXEL_U16:
+        LOOK_UP(uint16_t, 0)
+        break;
+    default:
+        LOOK_UP(int16_t, INT16_MIN)
+        break;
+    }
+#undef LOOK_UP
+}
+
+static void rescale(const CorRescale *rescale, double *values, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        values[i] = values[i] * rescale->slope + rescale->intercept;
+    }
+}
+
+/* Compute table entries from begin to before end. */
+static void fill_entries(const Line *line, int first, size_t begin, size_t end, uint8_t *table)
+{
+    double values[256];
+
+    while (begin < end) {
+        size_t len = COR_MIN(end - begin, COR_ARRAY_LEN(values));
+
+        for (size_t i = 0; i < len; i++) {
+            values[i] = first + (int) (begin + i);
+        }
+        rescale(&line->rescale, values, len);
+        apply(line, values, len, table + begin);
+        begin += len;
+    }
+}
+
+static size_t entry_at(double value, int first, size_t len)
+{
+    double place = value - first;
+
+    return place <= 0 ? 0 : place >= (double) len ? len : (size_t) place;
+}
+
+/* A sigmoid is flat in 8 bits beyond 1.6 widths from its centre. */
+static void fill_table(const Line *line, int first, size_t len, uint8_t *table)
+{
+    double half = line->is_sigmoid ? 2 * line->width : line->width / 2;
+    double low = (line->center - half - line->rescale.intercept) / line->rescale.slope;
+    double high = (line->center + half - line->rescale.intercept) / line->rescale.slope;
+    size_t begin = 0;
+    size_t end = len;
+
+    if (isfinite(low) && isfinite(high)) { /* a slope may be 0 */
+        begin = entry_at(COR_MIN(low, high) - 2, first, len);
+        end = entry_at(COR_MAX(low, high) + 3, first, len);
+    }
+    fill_entries(line, first, 0, 1, table);
+    fill_entries(line, first, len - 1, len, table);
+    memset(table, table[0], begin);
+    memset(table + end, table[len - 1], len - end);
+    fill_entries(line, first, begin, end, table);
 }
 
 static bool window_by_table(const CorPlane *plane, const Line *line, int first, size_t len,
                             uint8_t *grey, CorError *err)
 {
-    COR_CLEANUP(cor_freep) double *values = cor_new_array(double, len);
-    COR_CLEANUP(cor_freep) uint8_t *table = cor_new_array(uint8_t, len);
+    COR_CLEANUP(cor_freep) uint8_t *table = malloc(len);
 
-    if (!values || !table) {
+    if (!table) {
         return cor_fail(err, COR_ERR_NOMEM, "no memory for a window");
     }
-    for (size_t i = 0; i < len; i++) {
-        values[i] = first + (int) i;
-    }
-    apply(line, values, len, table);
+    fill_table(line, first, len, table);
     for (size_t y = 0; y < plane->height_px; y++) {
         look_up_row(plane, y, table, grey + y * plane->width_px);
     }
@@ -136,6 +189,7 @@ static bool window_by_row(const CorPlane *plane, const Line *line, uint8_t *grey
     }
     for (size_t y = 0; y < plane->height_px; y++) {
         cor_plane_row_to_f64(plane, y, values);
+        rescale(&line->rescale, values, plane->width_px);
         apply(line, values, plane->width_px, grey + y * plane->width_px);
     }
     return true;
@@ -152,7 +206,8 @@ static bool check_grey(const CorPlane *plane, CorError *err)
     return true;
 }
 
-bool cor_image_window(const CorPlane *plane, const CorWindow *window, uint8_t *grey, CorError *err)
+bool cor_image_window_rescaled(const CorPlane *plane, CorRescale rescale, const CorWindow *window,
+                               uint8_t *grey, CorError *err)
 {
     Line line = {0};
     int first = 0;
@@ -161,10 +216,16 @@ bool cor_image_window(const CorPlane *plane, const CorWindow *window, uint8_t *g
     if (!check_grey(plane, err) || !make_line(window, &line, err)) {
         return false;
     }
+    line.rescale = rescale;
     len = table_len(plane, &first);
-    return len < plane->width_px * plane->height_px
+    return len / 4 < plane->width_px * plane->height_px
                ? window_by_table(plane, &line, first, len, grey, err)
                : window_by_row(plane, &line, grey, err);
+}
+
+bool cor_image_window(const CorPlane *plane, const CorWindow *window, uint8_t *grey, CorError *err)
+{
+    return cor_image_window_rescaled(plane, (CorRescale){.slope = 1}, window, grey, err);
 }
 
 bool cor_image_full_window(const CorPlane *plane, CorWindow *ret_window, CorError *err)

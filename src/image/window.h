@@ -38,6 +38,17 @@ typedef struct CorWindow {
 COR_MUSTCHECK bool cor_image_window(const CorPlane *plane, const CorWindow *window, uint8_t *grey,
                                     CorError *err);
 
+/* What makes the values that a window is for from those of a plane: value * slope + intercept, in
+ * double precision, two roundings (the modality transformation, PS3.3 section C.11.1.1.2). */
+typedef struct CorRescale {
+    double slope;
+    double intercept;
+} CorRescale;
+
+/** As above, for a plane whose values are rescaled first; nothing but grey is written. */
+COR_MUSTCHECK bool cor_image_window_rescaled(const CorPlane *plane, CorRescale rescale,
+                                             const CorWindow *window, uint8_t *grey, CorError *err);
+
 /**
  * Make the window that shows everything from the smallest to the largest finite value.  A plane of
  * one value, or of none that is finite, gets width 1.
