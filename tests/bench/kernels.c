@@ -51,6 +51,7 @@ typedef struct Bench {
     CorBits to;
     uint8_t *grey;
     uint8_t *rgb;
+    double copy_ns_per_byte;
 } Bench;
 
 typedef struct Kept {
@@ -77,9 +78,12 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void measure(Bench *bench, const char *name, Stage stage, int repeats)
+/* One line: the median, and beside it the floor: how long it takes to move the bytes that a stage
+ * has to read and write at least, as fast as a copy of a plane moves them. */
+static void measure(Bench *bench, const char *name, Stage stage, int repeats, double bytes_per_px)
 {
     static int64_t times[REPEATS];
+    double pixels = (double) (bench->plane.width_px * bench->plane.height_px);
 
     for (int i = 0; i < repeats; i++) {
         int64_t start = now_ns();
@@ -88,9 +92,14 @@ static void measure(Bench *bench, const char *name, Stage stage, int repeats)
         times[i] = now_ns() - start;
     }
     qsort(times, (size_t) repeats, sizeof(times[0]), compare);
-    printf("{\"bench\":\"%s\",\"width\":%zu,\"height\":%zu,\"median_ns\":%lld,\"p10_ns\":%lld}\n",
-           name, bench->plane.width_px, bench->plane.height_px, (long long) times[repeats / 2],
-           (long long) times[repeats / 10]);
+    if (bytes_per_px < 0) { /* the copy itself */
+        bench->copy_ns_per_byte = (double) times[repeats / 2] / (-bytes_per_px * pixels);
+    }
+    printf("{\"bench\":\"%s\",\"isa\":\"%s\",\"width\":%zu,\"height\":%zu,\"median_ns\":%lld,"
+           "\"p10_ns\":%lld,\"floor_ns\":%.0f}\n",
+           name, cor_kernel_isa(), bench->plane.width_px, bench->plane.height_px,
+           (long long) times[repeats / 2], (long long) times[repeats / 10],
+           fabs(bytes_per_px) * pixels * bench->copy_ns_per_byte);
 }
 
 static CorPlane doubles_of(const Bench *bench)
@@ -109,6 +118,12 @@ static void expect(bool is_good)
         fprintf(stderr, "a stage failed\n");
         exit(1);
     }
+}
+
+static void copy(Bench *bench)
+{
+    memcpy(bench->rgb, bench->plane.data,
+           bench->plane.width_px * bench->plane.height_px * sizeof(int16_t));
 }
 
 static void clip(Bench *bench)
@@ -414,6 +429,44 @@ static void prepare(Bench *bench, const Npy *npy)
     json_decref(defaults);
 }
 
+/* What is measured: its name, how often, and bytes per pixel that it has to read and write. */
+static const struct {
+    const char *name;
+    Stage stage;
+    int repeats;
+    double bytes_per_px;
+} stages[] = {
+    {"floor/copy", copy, REPEATS, -4},
+    {"processing_6/whole", find_6, REPEATS, 2.125},
+    {"processing_6/threshold", above, REPEATS, 3},
+    {"processing_6/majority_11", majority, REPEATS, 1.125},
+    {"processing_6/close_9_twice", close_9_twice, REPEATS, 0.25},
+    {"processing_6/fill", fill_second, REPEATS, 0.25},
+    {"processing_6/cross_open_2", cross_open_2, REPEATS, 0.25},
+    {"processing_6/cross_close_9", cross_close_9, REPEATS, 0.25},
+    {"processing_6/fill_again", fill_second_again, REPEATS, 0.25},
+    {"processing_6/choose", choose_second, REPEATS, 0.125},
+    {"processing_6/whole_f64", find_6_f64, REPEATS, 8.125},
+    {"processing_1/whole_f64", find_1_f64, REPEATS, 8.125},
+    {"processing_1/whole", find_1, REPEATS, 2.125},
+    {"processing_1/window", clip, REPEATS, 3},
+    {"processing_1/gauss_above", gauss_above, REPEATS, 1.125},
+    {"processing_1/close_7", close_7, REPEATS, 0.25},
+    {"processing_1/fill", fill_first, REPEATS, 0.25},
+    {"processing_1/open_9", open_9, REPEATS, 0.25},
+    {"processing_1/small_holes", fill_small, REPEATS, 0.25},
+    {"processing_1/choose", choose_first, REPEATS, 0.125},
+    {"result/mask", draw_mask, REPEATS, 1},
+    {"result/measurements", measurements, REPEATS, 2},
+    {"result/overlay", overlay, REPEATS, 6},
+    {"result/overlay_f64", overlay_f64, REPEATS, 12},
+    {"image/window", window, REPEATS, 3},
+    {"image/png", png, 31, 3},
+    {"image/jpeg", jpeg, 31, 3},
+    {"processing_1/run", run_1, REPEATS, 3.125},
+    {"processing_6/run", run_6, REPEATS, 3.125},
+};
+
 int main(int argc, char **argv)
 {
     static Bench bench;
@@ -428,33 +481,8 @@ int main(int argc, char **argv)
     prepare(&bench, &npy);
 
     keep_steps(&bench);
-    measure(&bench, "processing_6/whole", find_6, REPEATS);
-    measure(&bench, "processing_6/threshold", above, REPEATS);
-    measure(&bench, "processing_6/majority_11", majority, REPEATS);
-    measure(&bench, "processing_6/close_9_twice", close_9_twice, REPEATS);
-    measure(&bench, "processing_6/fill", fill_second, REPEATS);
-    measure(&bench, "processing_6/cross_open_2", cross_open_2, REPEATS);
-    measure(&bench, "processing_6/cross_close_9", cross_close_9, REPEATS);
-    measure(&bench, "processing_6/fill_again", fill_second_again, REPEATS);
-    measure(&bench, "processing_6/choose", choose_second, REPEATS);
-    measure(&bench, "processing_6/whole_f64", find_6_f64, REPEATS);
-    measure(&bench, "processing_1/whole_f64", find_1_f64, REPEATS);
-    measure(&bench, "processing_1/whole", find_1, REPEATS);
-    measure(&bench, "processing_1/window", clip, REPEATS);
-    measure(&bench, "processing_1/gauss_above", gauss_above, REPEATS);
-    measure(&bench, "processing_1/close_7", close_7, REPEATS);
-    measure(&bench, "processing_1/fill", fill_first, REPEATS);
-    measure(&bench, "processing_1/open_9", open_9, REPEATS);
-    measure(&bench, "processing_1/small_holes", fill_small, REPEATS);
-    measure(&bench, "processing_1/choose", choose_first, REPEATS);
-    measure(&bench, "result/mask", draw_mask, REPEATS);
-    measure(&bench, "result/measurements", measurements, REPEATS);
-    measure(&bench, "result/overlay", overlay, REPEATS);
-    measure(&bench, "result/overlay_f64", overlay_f64, REPEATS);
-    measure(&bench, "image/window", window, REPEATS);
-    measure(&bench, "image/png", png, 31);
-    measure(&bench, "image/jpeg", jpeg, 31);
-    measure(&bench, "processing_1/run", run_1, REPEATS);
-    measure(&bench, "processing_6/run", run_6, REPEATS);
+    for (size_t i = 0; i < COR_ARRAY_LEN(stages); i++) {
+        measure(&bench, stages[i].name, stages[i].stage, stages[i].repeats, stages[i].bytes_per_px);
+    }
     return 0;
 }
