@@ -208,14 +208,42 @@ static bool note_change(CorSqlTxn *txn, const CorCatalogRow *row, int64_t change
     return true;
 }
 
+/* DICOM JSON is in the order of tags (PS3.18 section F.2.2); not every file is. */
+static bool is_sorted(const json_t *attributes)
+{
+    const char *last = "";
+
+    for (void *at = json_object_iter((json_t *) attributes); at;
+         at = json_object_iter_next((json_t *) attributes, at)) {
+        const char *tag = json_object_iter_key(at);
+        if (strcmp(last, tag) >= 0) {
+            return false;
+        }
+        last = tag;
+    }
+    return true;
+}
+
+/* The host's text can be kept if it is in one line, as the lines of answers want it, and sorted. */
+static bool is_text_kept(const CorCatalogRecord *record)
+{
+    const unsigned char *at = (const unsigned char *) record->attributes_text;
+
+    while (at && *at >= ' ') {
+        at++;
+    }
+    return at && *at == '\0' && is_sorted(record->attributes);
+}
+
 static bool write_attributes(CorSqlTxn *txn, int64_t instance, const CorCatalogRecord *record,
                              CorError *err)
 {
     static const char sql[] = "INSERT OR REPLACE INTO attributes(instance, body) VALUES (?1, ?2)";
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
-    char *made = record->attributes_text ? NULL : cor_json_text(record->attributes);
+    bool is_kept = is_text_kept(record);
+    char *made = is_kept ? NULL : cor_json_canonical(record->attributes);
 
-    if (!record->attributes_text && !made) {
+    if (!is_kept && !made) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for attributes");
     }
     cor_sql_bind_int(stmt, 1, instance);

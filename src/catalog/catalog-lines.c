@@ -13,8 +13,8 @@
 #define TAG_LEN ((size_t) 8)
 #define VALUE_AT ((size_t) 11) /* behind "00100020": */
 
-/* An attribute of a level's answers, and its VR if it is there without value when the file has none:
- * those of type 2 in their modules (PS3.3 sections C.7.1.1, C.7.2.1, C.7.3.1, C.7.6.1). */
+/* An attribute of a level's answers, and its VR if it is there without value when the file has
+ * none: those of type 2 in their modules (PS3.3 sections C.7.1.1, C.7.2.1, C.7.3.1, C.7.6.1). */
 typedef struct Ready {
     char tag[TAG_LEN + 1];
     char empty_vr[3];
@@ -163,8 +163,7 @@ CorCatalogSpan cor_catalog_priv_member(const char *object, const char *tag)
 
     while (cor_catalog_priv_next_member(&object, &member)) {
         if (has_tag(member) && memcmp(member.text + TAG_AT, tag, TAG_LEN) == 0) {
-            return (CorCatalogSpan){.text = member.text + VALUE_AT,
-                                    .size = member.size - VALUE_AT};
+            return (CorCatalogSpan){.text = member.text + VALUE_AT, .size = member.size - VALUE_AT};
         }
     }
     return (CorCatalogSpan){0};
@@ -172,60 +171,54 @@ CorCatalogSpan cor_catalog_priv_member(const char *object, const char *tag)
 
 /* --- Merging. --- */
 
-/* The first line of a text, without its newline; size 0 at the end. */
+/* The first line of a text, without its newline; size 0 at the end, or if it is none of ours. */
 static CorCatalogSpan line_of(CorCatalogSpan text)
 {
     const char *end = text.size ? memchr(text.text, '\n', text.size) : NULL;
+    CorCatalogSpan line = {.text = text.text, .size = end ? (size_t) (end - text.text) : text.size};
 
-    return (CorCatalogSpan){.text = text.text,
-                            .size = end ? (size_t) (end - text.text) : text.size};
+    return has_tag(line) ? line : (CorCatalogSpan){0};
 }
 
-static void drop_line(CorCatalogSpan *text, CorCatalogSpan *line)
+static int compare_tags(CorCatalogSpan a, CorCatalogSpan b)
 {
-    size_t size = COR_MIN(line->size + 1, text->size);
+    return memcmp(a.text + TAG_AT, b.text + TAG_AT, TAG_LEN);
+}
 
-    text->text += size;
-    text->size -= size;
-    *line = line_of(*text);
-    if (line->size > 0 && !has_tag(*line)) {
-        line->size = text->size = 0; /* nothing of ours */
+/* The text whose first line comes first, among equals the first text; len if none has one left. */
+static size_t find_first(const CorCatalogSpan *lines, size_t len)
+{
+    size_t best = len;
+
+    for (size_t i = 0; i < len; i++) {
+        if (lines[i].size > 0 && (best == len || compare_tags(lines[i], lines[best]) < 0)) {
+            best = i;
+        }
     }
+    return best;
 }
 
 void cor_catalog_priv_merge(const CorCatalogSpan *texts, size_t len, CorString *object)
 {
     CorCatalogSpan rest[SOURCES_MAX] = {0};
     CorCatalogSpan lines[SOURCES_MAX] = {0};
-    const char *separator = "{";
+    CorCatalogSpan last = {0};
 
     len = COR_MIN(len, SOURCES_MAX);
     for (size_t i = 0; i < len; i++) {
         rest[i] = texts[i];
         lines[i] = line_of(texts[i]);
     }
-    for (;;) {
-        size_t best = len;
-
-        for (size_t i = 0; i < len; i++) {
-            if (lines[i].size > 0 &&
-                (best == len ||
-                 memcmp(lines[i].text + TAG_AT, lines[best].text + TAG_AT, TAG_LEN) < 0)) {
-                best = i;
-            }
+    for (size_t i = find_first(lines, len); i < len; i = find_first(lines, len)) {
+        if (last.size == 0 || compare_tags(lines[i], last) > 0) {
+            cor_string_append(object, last.size == 0 ? "{" : ",", 1);
+            last = lines[i];
+            cor_string_append(object, last.text, last.size);
         }
-        if (best == len) {
-            break;
-        }
-        CorCatalogSpan line = lines[best];
-        cor_string_append(object, separator, 1);
-        cor_string_append(object, line.text, line.size);
-        separator = ",";
-        for (size_t i = best; i < len; i++) {
-            if (lines[i].size > 0 && memcmp(lines[i].text + TAG_AT, line.text + TAG_AT, TAG_LEN) == 0) {
-                drop_line(&rest[i], &lines[i]);
-            }
-        }
+        size_t size = COR_MIN(lines[i].size + 1, rest[i].size);
+        rest[i].text += size;
+        rest[i].size -= size;
+        lines[i] = line_of(rest[i]);
     }
-    cor_string_append_text(object, separator[0] == '{' ? "{}" : "}");
+    cor_string_append_text(object, last.size == 0 ? "{}" : "}");
 }

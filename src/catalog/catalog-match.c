@@ -137,7 +137,7 @@ static bool take_name(CorCatalogKey *key, const char *value, CorError *err)
 
 static bool take_text(CorCatalogKey *key, const char *value, CorError *err)
 {
-    const char *separators = is_one_of(key->path.vr, "CS ") ? ",\\"
+    const char *separators = is_one_of(key->path.vr, "CS ")            ? ",\\"
                              : is_one_of(key->path.vr, "LT ST UT UR ") ? ""
                                                                        : "\\";
 

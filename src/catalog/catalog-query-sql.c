@@ -2,8 +2,9 @@
 /* A query becomes SQL: constant pieces, and parameters for everything that came from outside.
  *
  * Each key becomes a condition on the columns of its level, aliases t (study), s (series) and i
- * (instance); with an index where there is one, else by a test of the column or of the header.  Keys
- * of a lower level than the answers' ask that there is a series, or an instance, that fits them all.
+ * (instance); with an index where there is one, else by a test of the column or of the header. Keys
+ * of a lower level than the answers' ask that there is a series, or an instance, that fits them
+ * all.
  */
 #include "catalog/catalog-query.h"
 
@@ -88,8 +89,7 @@ bool cor_catalog_priv_includes(const CorCatalogQuery *query, const char *tag)
             return true;
         }
     }
-    return query->includes_all &&
-           cor_catalog_priv_level_of(tag, query->level) <= query->level;
+    return query->includes_all && cor_catalog_priv_level_of(tag, query->level) <= query->level;
 }
 
 bool cor_catalog_priv_needs_header(const CorCatalogQuery *query)
@@ -238,8 +238,9 @@ static void add_within(Builder *builder, const CorCatalogQuery *query)
     }
     if (study) {
         /* The plus keeps SQLite from looking for the study's instances first. */
-        cor_string_printf(builder->sql, " AND %s%s = (SELECT id FROM study WHERE study_uid = ",
-                          series ? "+" : "", of_study[query->level]);
+        cor_string_printf(builder->sql,
+                          " AND %s%s = (SELECT id FROM study WHERE study_uid = ", series ? "+" : "",
+                          of_study[query->level]);
         add_text(builder, study, strlen(study));
         add(builder, ")");
     }
@@ -300,8 +301,8 @@ static void add_columns(Builder *builder, const CorCatalogQuery *query)
 {
     static const char *const uids[] = {"t.study_uid, NULL, NULL", "t.study_uid, s.series_uid, NULL",
                                        "t.study_uid, s.series_uid, i.sop_uid"};
-    static const char *const ready[] = {
-        "t.ready", "s.ready", "(SELECT lines FROM ready WHERE instance = i.id)"};
+    static const char *const ready[] = {"t.ready", "s.ready",
+                                        "(SELECT lines FROM ready WHERE instance = i.id)"};
 
     cor_string_printf(builder->sql, "SELECT %s", uids[query->level]);
     for (size_t i = COR_CATALOG_STUDIES; i <= COR_CATALOG_INSTANCES; i++) {
@@ -317,8 +318,8 @@ static void add_columns(Builder *builder, const CorCatalogQuery *query)
             : "NULL");
 }
 
-bool cor_catalog_priv_page_stmt(CorSqlTxn *txn, const CorCatalogQuery *query,
-                                CorSqlStmt **ret_stmt, CorError *err)
+bool cor_catalog_priv_page_stmt(CorSqlTxn *txn, const CorCatalogQuery *query, CorSqlStmt **ret_stmt,
+                                CorError *err)
 {
     static const char *const orders[] = {"t.id", "s.id", "i.id"};
     COR_CLEANUP(cor_string_freep) CorString *sql = cor_string_new(SQL_MAX);
@@ -378,9 +379,9 @@ bool cor_catalog_priv_count_stmt(CorSqlTxn *txn, const CorCatalogQuery *query, i
     if (known) {
         *ret_stmt = cor_sql_stmt_once(txn, known);
         if (query->within.study_instance_uid) {
-            cor_sql_bind_text(*ret_stmt, 1, query->within.series_instance_uid
-                                                ? query->within.series_instance_uid
-                                                : query->within.study_instance_uid);
+            cor_sql_bind_text(*ret_stmt, 1,
+                              query->within.series_instance_uid ? query->within.series_instance_uid
+                                                                : query->within.study_instance_uid);
         }
         return true;
     }

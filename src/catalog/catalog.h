@@ -197,7 +197,7 @@ COR_MUSTCHECK bool cor_catalog_has_key(CorSqlTxn *txn, const char *bucket, const
                                        bool *ret_has, CorError *err);
 
 /**
- * Get the DICOM JSON Model of an instance's header, as it was given in "attributes".  Reads.
+ * Get the DICOM JSON Model of an instance's header, "attributes" in the order of tags.  Reads.
  *
  * @param ret_json  receives malloc()ed text
  * @param err       NOT_FOUND if there is no such instance
