@@ -82,12 +82,20 @@ bool cor_catalog_priv_tells(const CorCatalogQuery *query, CorCatalogLevel level)
     return query->level == COR_CATALOG_INSTANCES;
 }
 
-bool cor_catalog_priv_includes(const CorCatalogQuery *query, const char *tag)
+bool cor_catalog_priv_names(const CorCatalogQuery *query, const char *tag)
 {
     for (size_t i = 0; i < query->includes_len; i++) {
         if (memcmp(query->includes[i], tag, COR_CATALOG_TAG_SIZE - 1) == 0) {
             return true;
         }
+    }
+    return false;
+}
+
+bool cor_catalog_priv_includes(const CorCatalogQuery *query, const char *tag)
+{
+    if (cor_catalog_priv_names(query, tag)) {
+        return true;
     }
     return query->includes_all && cor_catalog_priv_level_of(tag, query->level) <= query->level;
 }
@@ -313,7 +321,7 @@ static void add_columns(Builder *builder, const CorCatalogQuery *query)
         builder->sql, ", %s, t.modalities, t.series_count, t.instance_count, %s, %s",
         cor_catalog_priv_needs_header(query) ? headers[query->level] : "NULL",
         query->level == COR_CATALOG_STUDIES ? "NULL" : "s.instance_count",
-        cor_catalog_priv_includes(query, "00080062")
+        cor_catalog_priv_names(query, "00080062")
             ? "(SELECT group_concat(DISTINCT sop_class_uid) FROM instance WHERE study = t.id)"
             : "NULL");
 }

@@ -24,7 +24,10 @@ struct CorCatalogQuery {
 /** True if the answers tell about a level: their own, and those above that the path does not fix. */
 bool cor_catalog_priv_tells(const CorCatalogQuery *query, CorCatalogLevel level);
 
-/** True if the answers have an attribute that is asked for by name (or by "all"). */
+/** True if an attribute is asked for by name, but not told without being asked. */
+bool cor_catalog_priv_names(const CorCatalogQuery *query, const char *tag);
+
+/** True if an attribute of a header is asked for, by name or by "all". */
 bool cor_catalog_priv_includes(const CorCatalogQuery *query, const char *tag);
 
 /** True if answers need more than what is ready: the header has to be read. */

@@ -111,6 +111,8 @@ void cor_catalog_priv_person_name(const json_t *attributes, const char *tag,
 
 /* --- Folding names. --- */
 
+enum { FINAL_SIGMA = 0x3C2, SIGMA = 0x3C3 };
+
 static locale_t fold_locale; /* letters of all scripts, whatever the process's locale */
 
 static void make_fold_locale(void)
@@ -123,6 +125,9 @@ static wint_t lower(wint_t letter)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     (void) pthread_once(&once, make_fold_locale);
+    if (letter == FINAL_SIGMA) {
+        return SIGMA; /* both are the same capital */
+    }
     if (fold_locale) {
         return towlower_l(letter, fold_locale);
     }

@@ -53,7 +53,7 @@ static void append_number(const Answers *answers, CorSqlStmt *stmt, const char *
                           CorCatalogLevel level)
 {
     if (cor_catalog_priv_tells(answers->query, level) ||
-        cor_catalog_priv_includes(answers->query, tag)) {
+        cor_catalog_priv_names(answers->query, tag)) {
         cor_string_printf(answers->computed, "\"%s\":{\"vr\":\"IS\",\"Value\":[%lld]}\n", tag,
                           (long long) cor_sql_column_int(stmt, column));
     }
@@ -69,7 +69,7 @@ static void compute(const Answers *answers, CorSqlStmt *stmt)
     cor_string_truncate(lines, 0);
     cor_string_append_text(lines, "\"00080056\":{\"vr\":\"CS\",\"Value\":[\"ONLINE\"]}\n");
     if (cor_catalog_priv_tells(query, COR_CATALOG_STUDIES) ||
-        cor_catalog_priv_includes(query, "00080061")) {
+        cor_catalog_priv_names(query, "00080061")) {
         cor_string_append_text(lines, "\"00080061\":{\"vr\":\"CS\"");
         append_list(lines, cor_sql_column_text(stmt, COR_FOUND_MODALITIES), '\\');
         cor_string_append_text(lines, "}\n");
