@@ -24,6 +24,23 @@ OF_ENCODING = {"00280002", "00280004", "00280006", "00280100", "00280101", "0028
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
+# Attributes that a server makes: availability, URL, counts and lists of what is below (PS3.18 tables 10.6.3-3 to -5).
+COMPUTED = {"00080056", "00081190", "00201200", "00201202", "00201204", "00201206", "00201208", "00201209", "00080061", "00080062"}
+
+# 11. What an answer may have from the first file of its series or study: character set, time zone, modality.
+OF_THE_FIRST = {"00080005", "00080201", "00080060"}
+
+
+def differences(dataset, attributes, more_computed=()):
+    """What a search said of an object against its file; attributes that it did not give do not count."""
+    comparison = model.Comparison(dataset.is_little_endian)
+    given = set(attributes) - COMPUTED - set(more_computed)
+    # An attribute that a search always gives is there without a value if the file has none.
+    ours = {name: attributes[name] for name in given if len(attributes[name]) > 1 or pydicom.tag.Tag(name) in dataset}
+    comparison.datasets(dataset, ours, only=given)
+    return "; ".join(comparison.wrong) or None
+
+
 class Check:
     """One stored file: what the server gives of it against what is in it."""
 
@@ -81,7 +98,7 @@ class Check:
                  ("/instances", {"00080018": instance, "includefield": "all"})]
         for path, query in asked:
             (found,) = self.archive.search(path, **query)
-            wrong = self.found(found, {"00080056", "00081190", "00201206", "00201208", "00201209", "00080061"})
+            wrong = differences(self.dataset, found, OF_THE_FIRST)
             if wrong:
                 return wrong
         for path, query in (("/studies", {"StudyInstanceUID": study}), ("/series", {"SeriesInstanceUID": series}),
@@ -89,18 +106,6 @@ class Check:
             if len(self.archive.search(path, **query)) != 1:
                 return f"{path} does not find it"
         return None
-
-    def found(self, attributes, computed):
-        comparison = model.Comparison(self.dataset.is_little_endian)
-        part = pydicom.Dataset()
-        part.is_little_endian, part.is_implicit_VR = self.dataset.is_little_endian, self.dataset.is_implicit_VR
-        for tag in self.dataset.keys():
-            if model.name_of(tag) in attributes:
-                part[tag] = self.dataset[tag]
-        ours = {name: value for name, value in attributes.items()
-                if name not in computed and (len(value) > 1 or pydicom.tag.Tag(name) in part)}
-        comparison.datasets(part, ours)
-        return "; ".join(comparison.wrong) or None
 
     def frames(self):
         """Every frame by itself and all at once are what the uncompressed file has."""

@@ -90,6 +90,11 @@ def _comparable(vr, values):
     return _trimmed([_text(one) for one in values])
 
 
+def _is_utf_8(name, attributes):
+    """7. The text is UTF-8, and says so, whatever the file has."""
+    return name == "00080005" and attributes[name].get("Value") == ["ISO_IR 192"]
+
+
 class Comparison:
     """fetch(uri) gives the bytes behind a BulkDataURI, or None for those that cannot be had so."""
 
@@ -98,12 +103,12 @@ class Comparison:
         self.wrong = []
         self.attributes = self.bulks = 0
 
-    def datasets(self, theirs, ours, where=""):
+    def datasets(self, theirs, ours, where="", only=None):
         for tag in sorted(theirs.keys()):
-            if not is_left_out(tag):
+            if not is_left_out(tag) and (only is None or name_of(tag) in only):
                 self._element(element_of(theirs, tag), ours.get(name_of(tag)), where + name_of(tag))
         known = {name_of(tag) for tag in theirs.keys()}
-        self.wrong += [f"{where}{name} is not in the file" for name in sorted(set(ours) - known)]
+        self.wrong += [f"{where}{name} is not in the file" for name in sorted(set(ours) - known) if not _is_utf_8(name, ours)]
 
     def _element(self, element, ours, where):
         self.attributes += 1
@@ -131,8 +136,8 @@ class Comparison:
 
     def _values(self, element, ours, where):
         theirs = _listed(element.value)
-        if element.tag == 0x00080005:  # 7. The text is UTF-8, and says so.
-            theirs = ["ISO_IR 192"] if ours == ["ISO_IR 192"] else theirs
+        if element.tag == 0x00080005 and ours == ["ISO_IR 192"]:
+            theirs = ours
         ours, theirs = _comparable(element.VR, ours), _comparable(element.VR, theirs)
         if ours != theirs and not (ours != ours or str(ours) == str(theirs)):
             self.wrong.append(f"{where} {element.VR}: {ours!r}, not {theirs!r}")

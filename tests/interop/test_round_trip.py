@@ -30,7 +30,7 @@ def servers(tmp_path_factory):
     with contextlib.ExitStack() as stack:
         found = []
         for number in range(1 + max(sample.round for sample in SAMPLES)):
-            server = stack.enter_context(Server(tmp_path_factory.mktemp("round") / "data", job_hosts_min=1, viewer_hosts_min=1))
+            server = stack.enter_context(Server(tmp_path_factory.mktemp("round") / "data", job_hosts_max=1))
             server.base = server.url + "/dicom-web"
             found.append(server)
         yield found
@@ -127,6 +127,27 @@ def test_the_metadata_are_pydicoms_model_of_the_file(verdicts, sample):
 @pytest.mark.parametrize("sample", STORED, ids=ids(STORED))
 def test_searches_at_every_level_find_what_is_in_the_file(verdicts, sample):
     verdict(verdicts, sample, "search")
+
+
+LEVELS = {"studies": "StudyInstanceUID", "series": "SeriesInstanceUID"}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_is_said_of_a_study_or_series_is_in_one_of_its_files(servers, answers, level):
+    """Each attribute by itself; and the counts."""
+    for number, server in enumerate(servers):
+        archive, members = dicomweb.Archive(server.base), {}
+        for sample in STORED:
+            if sample.round == number:
+                members.setdefault(sample.uids[LEVELS[level]], []).append(sample)
+        found = archive.search("/" + level, includefield="all", limit=5000)
+        assert len(found) == len(members)
+        for attributes in found:
+            files = members[value(attributes, {"studies": "0020000D", "series": "0020000E"}[level])]
+            assert value(attributes, {"studies": "00201208", "series": "00201209"}[level]) == len(files)
+            for name, attribute in attributes.items():
+                wrong = [check.differences(sample.dataset, {name: attribute}) for sample in files]
+                assert not all(wrong), wrong[0]
 
 
 @pytest.mark.parametrize("sample", STORED, ids=ids(STORED))
