@@ -8,6 +8,7 @@ import warnings
 import pydicom
 
 import corpus
+import dicomweb
 import judge
 
 warnings.simplefilter("ignore")
@@ -23,7 +24,7 @@ DAMAGED = {
 class Sample:
     name: str
     path: object
-    digest: str
+    digest: str  # of the data set after group 2: what the meta header says makes no other instance
     dataset: object = dataclasses.field(repr=False)
     uids: dict
     refusal: str  # why it is to be refused; "" if it is to be stored
@@ -85,7 +86,7 @@ def samples():
     for name, path in corpus.files():
         dataset = _dataset(path)
         uids = _uids(dataset) if dataset is not None else dict.fromkeys(UIDS, "")
-        sample = Sample(name, path, hashlib.sha256(path.read_bytes()).hexdigest(), dataset, uids,
+        sample = Sample(name, path, hashlib.sha256(dicomweb.after_group_2(path.read_bytes())).hexdigest(), dataset, uids,
                         _refusal(name, path, dataset, uids))
         if not sample.refusal:
             while not _fits(sample, rounds):

@@ -12,7 +12,7 @@ from dicomweb import after_group_2, value
 
 PYDICOM = pathlib.Path(pydicom.__file__).parent / "data" / "test_files"
 PUSHED = slices.uid("ct")
-COMPARED = ("CT_small.dcm", "MR_small.dcm", "SC_rgb_rle.dcm", "MR_small_RLE.dcm", "reportsi.dcm", "rtplan.dcm", "rtdose.dcm")
+COMPARED = ("CT_small.dcm", "MR_small.dcm", "SC_rgb_rle.dcm", "reportsi.dcm", "rtplan.dcm", "rtdose.dcm")
 
 
 def job(orthanc, verb, **body):
