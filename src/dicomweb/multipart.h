@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COR_MULTIPART_BOUNDARY_MAX ((size_t) 70)       /* RFC 2046 section 5.1.1 */
+#define COR_MULTIPART_BOUNDARY_MAX ((size_t) 200)      /* RFC 2046: 70; Orthanc sends 73 */
 #define COR_MULTIPART_HEADERS_MAX ((size_t) 32)        /* of one part */
 #define COR_MULTIPART_HEADER_BYTES_MAX ((size_t) 8192) /* of one part */
 #define COR_MULTIPART_PADDING_MAX ((size_t) 256)       /* blanks behind a boundary */
@@ -53,7 +53,8 @@ typedef struct CorMultipartPiece {
  *
  * @param boundary   without quotes, as the Content-Type header had it
  * @param parts_max  more are a LIMIT
- * @param err        INVALID unless boundary is 1 to 70 of the characters of RFC 2046
+ * @param err        INVALID unless boundary is 1 to COR_MULTIPART_BOUNDARY_MAX of the characters of
+ *                   RFC 2046 section 5.1.1
  */
 COR_MUSTCHECK bool cor_dicomweb_priv_multipart_new(const char *boundary, size_t parts_max,
                                                    CorMultipart **ret_reader, CorError *err);

@@ -87,7 +87,8 @@ def test_it_searches_and_reads_through_us(orthanc, archive):
 def both(orthanc, archive):
     """The same files in both; their data sets."""
     files = [(PYDICOM / name).read_bytes() for name in COMPARED]
-    files += [slices.ct(f"slice {number}", study="both", series=f"series {number % 2}", number=number, size=64)
+    files += [slices.ct(f"slice {number}", study="both", series=f"series {number % 2}", number=number, size=64,
+                        PatientID="BOTH", patient="Both^Anna")
               for number in range(1, 8)]
     for data in files:
         upload(orthanc, data)
@@ -98,7 +99,7 @@ def both(orthanc, archive):
 
 BOTH = slices.uid("both")
 SEARCHES = [
-    ("/studies", {}, "0020000D"), ("/studies", {"PatientID": "P1"}, "0020000D"), ("/studies", {"PatientName": "Test*"}, "0020000D"),
+    ("/studies", {}, "0020000D"), ("/studies", {"PatientID": "BOTH"}, "0020000D"), ("/studies", {"PatientName": "Both*"}, "0020000D"),
     ("/studies", {"StudyDate": "20040101-20041231"}, "0020000D"), ("/studies", {"StudyInstanceUID": BOTH}, "0020000D"),
     ("/studies", {"ModalitiesInStudy": "CT"}, "0020000D"), ("/studies", {"PatientID": "nobody"}, "0020000D"),
     (f"/studies/{BOTH}/series", {}, "0020000E"), ("/series", {"Modality": "MR"}, "0020000E"),

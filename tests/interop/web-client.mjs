@@ -11,6 +11,7 @@ import xhr2 from 'xhr2';
 import dicomweb from 'dicomweb-client';
 
 globalThis.XMLHttpRequest = xhr2; // what the library finds in a browser
+globalThis.console = new console.Console(process.stderr); // it talks, and standard output is ours
 
 const client = new dicomweb.api.DICOMwebClient({ url: process.argv[2], verbose: false });
 
