@@ -41,6 +41,13 @@ def differences(dataset, attributes, more_computed=()):
     return "; ".join(comparison.wrong) or None
 
 
+def frames_of(dataset):
+    try:
+        return int(dataset.get("NumberOfFrames", 1) or 1)
+    except (TypeError, ValueError):
+        return 1
+
+
 class Check:
     """One stored file: what the server gives of it against what is in it."""
 
@@ -87,8 +94,8 @@ class Check:
         is_compressed = self.syntax not in ("", *judge.NATIVE)
         if uri.endswith("7FE00010") and (is_compressed or self.syntax == DEFLATED):
             return None  # frames are compared by frames() and transcoded()
-        (part,) = dicomweb.parts(self.archive.get(uri, dicomweb.related(OCTETS)))
-        return part.data
+        parts = dicomweb.parts(self.archive.get(uri, dicomweb.related(OCTETS)))
+        return b"".join(part.data for part in parts)  # of Pixel Data a part for each frame
 
     def search(self):
         """Each level finds it; what is found is in the file, as the model has it."""
@@ -114,7 +121,7 @@ class Check:
         (whole,) = self.archive.parts(self.path, DICOM, EXPLICIT)
         came = whole.dataset()
         name = next(one for one in PIXELS if one in came)
-        pixels, count = came[name].value, int(came.get("NumberOfFrames", 1) or 1)
+        pixels, count = came[name].value, frames_of(came)
         bits = came.Rows * came.Columns * came.get("SamplesPerPixel", 1) * int(came.get("BitsAllocated", 0))
         if bits % 8 or name != "PixelData":
             return None  # frames that begin inside a byte
@@ -133,7 +140,7 @@ class Check:
     def rendered(self):
         if not self.has_pixels:
             return None
-        url = self.path + ("/frames/1" if int(self.dataset.get("NumberOfFrames", 1) or 1) > 1 else "") + "/rendered"
+        url = self.path + ("/frames/1" if frames_of(self.dataset) > 1 else "") + "/rendered"
         jpeg, png = self.archive.get(url, "image/jpeg").content, self.archive.get(url, "image/png").content
         assert jpeg.startswith(b"\xff\xd8\xff") and jpeg.endswith(b"\xff\xd9")
         assert png.startswith(b"\x89PNG\r\n\x1a\n")

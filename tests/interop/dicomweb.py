@@ -2,6 +2,7 @@
 """DICOMweb as a stranger speaks it: nothing here knows how the server is made."""
 import io
 import re
+import urllib.parse
 
 import pydicom
 import requests
@@ -79,7 +80,8 @@ class Archive:
 
     def search(self, path, **query):
         """The matches; none may be 204 or an empty list (PS3.18 section 8.3.4.4)."""
-        answer = self.session.get(self.base + path, headers={"Accept": JSON}, params=query, timeout=60)
+        words = urllib.parse.urlencode(query, safe="*,")  # Orthanc takes %2A for a star that is meant literally
+        answer = self.session.get(f"{self.base}{path}?{words}", headers={"Accept": JSON}, timeout=60)
         assert answer.status_code in (200, 204), f"{answer.status_code} {answer.text[:300]}"
         return answer.json() if answer.status_code == 200 else []
 
