@@ -8,6 +8,7 @@ import traceback
 import numpy
 import pydicom
 
+import bits
 import dicomweb
 import judge
 import model
@@ -63,6 +64,8 @@ class Check:
         try:
             return getattr(self, name.replace("-", "_"))() if hasattr(self, name) else self.transcoded(SYNTAXES[name])
         except AssertionError as error:
+            if str(error).startswith("406 ") and self.is_undecodable:
+                return None
             return str(error) or traceback.format_exc()[-1500:]
         except Exception:  # pydicom may raise anything
             return traceback.format_exc()[-1500:]
@@ -70,6 +73,11 @@ class Check:
     @property
     def has_pixels(self):
         return any(len(self.dataset[name].value or b"") for name in PIXELS if name in self.dataset) and "Rows" in self.dataset
+
+    @property
+    def is_undecodable(self):
+        """Neither pydicom nor GDCM can: then a server may say so too (406), but not fail."""
+        return self.judged(self.file, judge.dataset(self.file), self.syntax) is None
 
     def identical(self):
         """SHA-256 of the data set after group 2, as one part and as the only part."""
@@ -94,8 +102,11 @@ class Check:
         is_compressed = self.syntax not in ("", *judge.NATIVE)
         if uri.endswith("7FE00010") and (is_compressed or self.syntax == DEFLATED):
             return None  # frames are compared by frames() and transcoded()
-        parts = dicomweb.parts(self.archive.get(uri, dicomweb.related(OCTETS)))
-        return b"".join(part.data for part in parts)  # of Pixel Data a part for each frame
+        parts = [part.data for part in dicomweb.parts(self.archive.get(uri, dicomweb.related(OCTETS)))]
+        size = self.dataset.get("Rows", 0) * self.dataset.get("Columns", 0)
+        if len(parts) > 1 and self.dataset.get("BitsAllocated") == 1 and size % 8:  # each frame begins with a byte of its own
+            return numpy.packbits(numpy.concatenate([bits.unpacked(part, size) for part in parts]), bitorder="little").tobytes()
+        return b"".join(parts)  # of Pixel Data a part for each frame
 
     def search(self):
         """Each level finds it; what is found is in the file, as the model has it."""
@@ -122,14 +133,14 @@ class Check:
         came = whole.dataset()
         name = next(one for one in PIXELS if one in came)
         pixels, count = came[name].value, frames_of(came)
-        bits = came.Rows * came.Columns * came.get("SamplesPerPixel", 1) * int(came.get("BitsAllocated", 0))
-        if bits % 8 or name != "PixelData":
-            return None  # frames that begin inside a byte
+        frame_bits = came.Rows * came.Columns * came.get("SamplesPerPixel", 1) * int(came.get("BitsAllocated", 0))
+        if frame_bits % 8 or name != "PixelData":
+            return None  # frames that begin inside a byte: see bulk()
         numbers = ",".join(str(number) for number in range(1, min(count, 20) + 1))
         parts = self.archive.parts(f"{self.path}/frames/{numbers}", OCTETS, EXPLICIT)
         if len(parts) != min(count, 20):
             return f"{len(parts)} parts for frames {numbers}"
-        size = bits // 8
+        size = frame_bits // 8
         if came.PhotometricInterpretation == "YBR_FULL_422":
             size = size * 2 // 3
         for number, part in enumerate(parts):
@@ -164,12 +175,11 @@ class Check:
 
     def may_refuse(self, syntax):
         """Codecs have bounds: bits, floats."""
-        bits = int(self.dataset.get("BitsAllocated", 0))
-        if "PixelData" not in self.dataset:
-            return None if syntax not in (EXPLICIT, DEFLATED) else "refused, but it is no image"
-        if syntax in (EXPLICIT, DEFLATED) or (bits in (8, 16) and self.judged(self.file, self.dataset, self.syntax) is not None):
-            return f"refused: {bits} bits, {self.dataset.get('PhotometricInterpretation')}"
-        return None
+        allocated = int(self.dataset.get("BitsAllocated", 0))
+        may = syntax not in (EXPLICIT, DEFLATED) and ("PixelData" not in self.dataset or allocated not in (8, 16))
+        if may or self.is_undecodable:
+            return None
+        return f"refused: {allocated} bits, {self.dataset.get('PhotometricInterpretation')}"
 
     def same_attributes(self, came):
         (metadata,) = self.archive.get(self.path + "/metadata", JSON).json()
@@ -182,6 +192,8 @@ class Check:
 
     @staticmethod
     def judged(path, dataset, syntax):
+        if dataset.get("BitsAllocated") == 1:
+            return bits.array(dataset, syntax)
         return judge.pixels(path, dataset, syntax)[1]
 
     def same_pixels(self, data, syntax):
