@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pixels of one bit, which neither pydicom nor GDCM decodes when they are compressed."""
 import io
+import zlib
 
 import numpy
 import pydicom
@@ -8,7 +9,7 @@ from pydicom.pixel_data_handlers import rle_handler
 
 import judge
 
-RLE = "1.2.840.10008.1.2.5"
+RLE, DEFLATED_FRAMES = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8.1"
 
 
 def _frames_of(dataset):
@@ -50,6 +51,14 @@ def _image_of_bytes(dataset, frame, syntax):
     return out.getvalue()
 
 
+def _frame(dataset, part, size, syntax):
+    if syntax == RLE:
+        return _by_rle(part, size)
+    if syntax == DEFLATED_FRAMES:
+        return unpacked(zlib.decompress(part, -zlib.MAX_WBITS), size)
+    return _by_gdcm(dataset, part, syntax)
+
+
 def array(dataset, syntax):
     """[frame, row, column] of a data set of single bits."""
     frames, size = _frames_of(dataset), dataset.Rows * dataset.Columns
@@ -57,5 +66,5 @@ def array(dataset, syntax):
         bits = unpacked(dataset.PixelData, frames * size)
     else:
         parts = pydicom.encaps.generate_pixel_data_frame(dataset.PixelData, frames)
-        bits = numpy.concatenate([_by_rle(part, size) if syntax == RLE else _by_gdcm(dataset, part, syntax) for part in parts])
+        bits = numpy.concatenate([_frame(dataset, part, size, syntax) for part in parts])
     return bits.reshape(frames, dataset.Rows, dataset.Columns)

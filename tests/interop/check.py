@@ -94,7 +94,7 @@ class Check:
     def model(self):
         """Metadata, and the bytes behind every BulkDataURI."""
         (metadata,) = self.archive.get(self.path + "/metadata", JSON).json()
-        comparison = model.Comparison(self.dataset.is_little_endian, self.bulk)
+        comparison = model.Comparison(self.dataset.is_little_endian, self.bulk, self.dataset.get("BitsAllocated"))
         comparison.datasets(self.dataset, metadata)
         return "; ".join(comparison.wrong) or None
 
