@@ -186,8 +186,61 @@ CALLS = [
 FULL = [("process", 503, {"path": ALGO, "json": POST}), ("putImage", 503, {"path": NEW_IMAGE, "data": SLICE}),
         ("putObject", 503, {"path": NEW_OBJECT, "data": SLICE}), ("redrive", 503, {"path": LETTERS, **REDRIVE}),
         ("ready_health", 503, {})]
+# --- DICOMweb: the same refusals of many operations ---
+
+DICOM_UIDS = {"study": slices.uid("web"), "series": slices.uid("web", "web"), "instance": slices.uid("web", "web", "web"),
+              "frames": "1", "path": "7FE00010"}
+NO_UIDS, BAD_UIDS = {**DICOM_UIDS, "study": "1.2.3"}, {**DICOM_UIDS, "study": "x"}
+GONE = {**DICOM_UIDS, **{name: uid + ".9" for name, uid in list(DICOM_UIDS.items())[:3]}}
+WEB_SLICE = slices.ct("web", study="web", series="web", size=64)
+STORE = {"headers": {"Content-Type": "application/dicom"}, "data": WEB_SLICE}
+CLASH = slices.ct("web", study="web", series="web", size=64, PatientID="other")
+SOME = {"headers": {"Content-Type": "multipart/related; boundary=b"},
+        "data": b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + part + b"\r\n" for part in (WEB_SLICE, CLASH)) + b"--b--"}
+WADO = {"requestType": "WADO", "studyUID": DICOM_UIDS["study"], "seriesUID": DICOM_UIDS["series"],
+        "objectUID": DICOM_UIDS["instance"]}
+PAGE_TYPE, HAVE = {"Accept": "text/html"}, {"If-None-Match": "*"}
+SINGLE = {"retrieveInstance": "application/dicom", "retrieveBulkData": "application/octet-stream"}
+
+
+def of_dicomweb(name):
+    """The calls of one operation that retrieves or searches: what it documents, asked for in the one way there is."""
+    path = OPERATIONS[name][1]
+    parts = {part: DICOM_UIDS[part] for part in re.findall(r"\{(\w+)\}", path)}
+    ways = {200: {}, 304: {"headers": HAVE}, 404: {"path": {**parts, **NO_UIDS}}, 406: {"headers": PAGE_TYPE},
+            400: {"path": {**parts, **BAD_UIDS}} if parts and not name.startswith("search") else {"query": {"limit": "x"}},
+            206: {"headers": {"Accept": SINGLE.get(name), "Range": "bytes=0-1"}},
+            416: {"headers": {"Accept": SINGLE.get(name), "Range": "bytes=99999999-"}}}
+    statuses = [int(status) for status in OPERATIONS[name][2]["responses"] if status != "default"]
+    return [(name, status, {"path": parts, **ways[status]}) for status in statuses]
+
+
+READS = [name for name, (method, path, operation) in OPERATIONS.items()
+         if operation["tags"] == ["dicomweb"] and name.startswith(("search", "retrieve"))]
+CALLS += [
+    ("storeInstances", 200, STORE), ("storeInstances", 202, SOME),
+    ("storeInstances", 409, {**STORE, "data": CLASH}), ("storeInstances", 415, {"data": "x", "headers": TEXT}),
+    ("storeInstances", 400, {**STORE, "headers": {"Content-Type": "multipart/related"}}),
+    ("storeInstances", 406, {**STORE, "headers": {**STORE["headers"], **PAGE_TYPE}}),
+    ("storeInstancesOfStudy", 200, {"path": DICOM_UIDS, **STORE}), ("storeInstancesOfStudy", 409, {"path": NO_UIDS, **STORE}),
+    ("storeInstancesOfStudy", 400, {"path": BAD_UIDS, **STORE}),
+    *(call for name in READS for call in of_dicomweb(name)),
+    ("retrieveStudy", 200, {"path": DICOM_UIDS, "headers": {"Accept": "multipart/related; type=application/dicom"}}),
+    ("getChanges", 200, {}), ("getChanges", 200, {"headers": {"Accept": "text/event-stream"}, "stream": True}),
+    ("getChanges", 400, {"query": {"since": "x"}}),
+    *((name, 200, {}) for name in ("wadoUriBase", "wadoUriBaseSlash")),
+    *((name, 400, {"query": {"requestType": "WADO"}}) for name in ("wadoUriBase", "wadoUriBaseSlash")),
+    *((name, status, {"query": {**WADO, **more}, "headers": headers})
+      for name in ("wadoUri", "wadoUriShort")
+      for status, more, headers in ((200, {}, {}), (304, {}, HAVE), (400, {"studyUID": "x"}, {}), (404, {"studyUID": "1.2.3"}, {}),
+                                    (406, {"contentType": "text/html"}, {}))),
+    *((f"delete{level}", status, {"path": GONE}) for level in ("Study", "Series", "Instance") for status in (404,)),
+]
+FULL += [("storeInstances", 503, STORE)]
+
 # Those that need more than one call; each has a test of its own below.
-OWN_TESTS = {("process", 429), ("listJobs", 429), ("cancelJob", 200), ("getObject", 404), ("live", 101), ("prod", 101)}
+OWN_TESTS = {("process", 429), ("listJobs", 429), ("cancelJob", 200), ("getObject", 404), ("live", 101), ("prod", 101),
+             ("deleteStudy", 204), ("deleteSeries", 204), ("deleteInstance", 204)}
 
 
 def names(calls):
@@ -222,6 +275,14 @@ def test_a_redriven_job_is_as_documented(server):
     made = call(server, "redrive", 200, path=LETTERS, json={"ids": [letter["id"], "nope"]}).json()
     server.wait_job(made["jobs"][0]["job_id"])
     assert call(server, "getJob", 200, path=made["jobs"][0]).json()["retry_of"] == letter["job_id"]
+
+
+@pytest.mark.parametrize("level", ["Study", "Series", "Instance"])
+def test_what_is_deleted_is_answered_as_documented(server, level):
+    data = slices.ct(level, study=level, series=level, size=64)
+    call(server, "storeInstances", 200, headers=STORE["headers"], data=data)
+    call(server, f"delete{level}", 204, path={"study": slices.uid(level), "series": slices.uid(level, level),
+                                             "instance": slices.uid(level, level, level)})
 
 
 def test_an_object_that_was_removed_is_404_as_documented(server):
@@ -276,25 +337,34 @@ def test_every_reference_leads_somewhere_and_every_schema_is_one():
 
 def test_parameters_of_a_path_are_described():
     for path, methods in DOCUMENT["paths"].items():
-        described = {one["name"] for one in methods.get("parameters", []) if one["in"] == "path"}
+        resolved = [RESOLVER.resolve(one["$ref"])[1] if "$ref" in one else one for one in methods.get("parameters", [])]
+        described = {one["name"] for one in resolved if one["in"] == "path"}
         assert described == set(re.findall(r"\{(\w+)\}", path)), path
 
 
 # --- routes ---
+
+def expand(words, names):
+    """What a macro's name with texts around it comes to: `SERIES "/instances"`."""
+    return "".join(text or expand(names[name], names) for name, text in re.findall(r'([A-Z]+)|"([^"]*)"', words))
+
 
 def routes():
     """Method and pattern of every route in the source: the tables' own literals."""
     found = set()
     for file in (ROOT / "src").glob("*/*.c"):
         text = file.read_text()
-        found |= {(method, pattern) for method, pattern in re.findall(r'\b(GET|POST|PUT|DELETE)\("(/[^"]*)"', text)}
+        names = dict(re.findall(r'#define ([A-Z]+) ((?:[A-Z]+ )?"/[^"]*")', text))
+        calls = re.findall(r'\b(GET|POST|PUT|DELETE|STORE)\(((?:[A-Z]+ ?)?(?:"/[^"]*")?)[,)]', text)
+        found |= {("POST" if method == "STORE" else method, expand(words, names)) for method, words in calls if words}
         found |= set(re.findall(r'\.method = "([A-Z]+)",\s*\.pattern = "(/[^"]*)"', text))
     return found
 
 
 def test_every_route_is_documented_and_every_documented_path_is_a_route(server):
     spelled = {"/pacs/studies/{path...}": ["/pacs/studies/{study_id}/images/{image_id}"], "/pacs": ["/pacs/"],
-               "/objects/{bucket}/{key...}": ["/objects/{bucket}/{key}"]}
+               "/objects/{bucket}/{key...}": ["/objects/{bucket}/{key}"],
+               **{path.replace("{path}", "{path...}"): [path] for path in DOCUMENT["paths"] if path.endswith("/bulkdata/{path}")}}
     assert len(routes()) >= len(OPERATIONS) - 1
     for method, pattern in routes():
         for path in spelled.get(pattern, [pattern]):
