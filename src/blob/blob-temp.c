@@ -2,7 +2,10 @@
 /* Temporary files of a store: named files in a folder that belongs to one store object alone.
  *
  * Named rather than O_TMPFILE, because only a name can be renamed over an existing one.  The digest
- * is kept while bytes pass, so that nothing is read a second time.  Every file gets a modification
+ * is kept while bytes pass, so that nothing is read a second time.  Bytes are staged, so that the
+ * file grows by whole pages in few calls, however small the pieces are that the network gives; and
+ * the disk is told to begin as soon as there is enough, so that the sync in the end finds little
+ * left to do.  Every file gets a modification
  * time of its own (no two puts of a process have the same), which makes inode, time and size a
  * strong validator: blob-fs.c builds the ETag from them.
  */
@@ -14,6 +17,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -25,9 +29,10 @@
 #include "blob/blob-direct.h"
 
 enum {
-    DIRECT_MIN = 64 * 1024,            /* smaller ones gain nothing by going past the page cache */
-    COPY_CHUNK = 256 * 1024,           /* stays in the second-level cache between read and digest */
-    WRITEBACK_CHUNK = 8 * 1024 * 1024, /* the disk starts while the network still sends */
+    DIRECT_MIN = 64 * 1024,       /* smaller ones gain nothing by going past the page cache */
+    COPY_CHUNK = 256 * 1024,      /* stays in the second-level cache between read and digest */
+    STAGE_SIZE = 64 * 1024,       /* whole pages */
+    WRITEBACK_CHUNK = 256 * 1024, /* the disk starts while the network still sends */
     NANOSECONDS_PER_SECOND = 1000000000,
 };
 
@@ -37,7 +42,9 @@ struct CorBlobTemp {
     char name[32];
     uint64_t size;
     uint64_t max_bytes;
+    uint64_t written;       /* bytes that are in the file; those behind are staged */
     uint64_t given_to_disk; /* bytes whose writing was started */
+    uint8_t *stage;         /* STAGE_SIZE bytes; NULL until needed */
     CorSha256 *sha;         /* NULL once digest is final */
     uint8_t digest[COR_SHA256_SIZE];
     bool is_broken; /* a write failed: what is there is not what was given */
@@ -83,13 +90,14 @@ void cor_blob_temp_free(CorBlobTemp *temp)
         cor_fd_closep(&temp->file);
     }
     cor_sha256_free(temp->sha);
+    free(temp->stage);
     free(temp);
 }
 
 static bool write_all(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
 {
     while (size > 0) {
-        ssize_t done = pwrite(temp->file, data, size, (off_t) temp->size);
+        ssize_t done = pwrite(temp->file, data, size, (off_t) temp->written);
         if (done < 0 && errno == EINTR) {
             continue;
         }
@@ -99,18 +107,56 @@ static bool write_all(CorBlobTemp *temp, const uint8_t *data, size_t size, CorEr
         }
         data += done;
         size -= (size_t) done;
-        temp->size += (uint64_t) done;
+        temp->written += (uint64_t) done;
     }
-    if (temp->size - temp->given_to_disk >= WRITEBACK_CHUNK) {
-        (void) sync_file_range(temp->file, (off_t) temp->given_to_disk,
-                               (off_t) (temp->size - temp->given_to_disk), SYNC_FILE_RANGE_WRITE);
-        temp->given_to_disk = temp->size;
+    return true;
+}
+
+/* Let the disk begin with what is in the file, if it is at least so much. */
+static void begin_writeback(CorBlobTemp *temp, uint64_t least_bytes)
+{
+    uint64_t size = temp->written - temp->given_to_disk;
+
+    if (size >= least_bytes) {
+        (void) sync_file_range(temp->file, (off_t) temp->given_to_disk, (off_t) size,
+                               SYNC_FILE_RANGE_WRITE);
+        temp->given_to_disk = temp->written;
+    }
+}
+
+/* Bring what is staged into the file. */
+static bool flush(CorBlobTemp *temp, CorError *err)
+{
+    return write_all(temp, temp->stage, (size_t) (temp->size - temp->written), err);
+}
+
+static bool stage(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
+{
+    if (!temp->stage) {
+        temp->stage = malloc(STAGE_SIZE);
+        if (!temp->stage) {
+            temp->is_broken = true;
+            return cor_fail(err, COR_ERR_NOMEM, "out of memory for a temporary file");
+        }
+    }
+    while (size > 0) {
+        size_t staged = (size_t) (temp->size - temp->written);
+        size_t part = COR_MIN(size, STAGE_SIZE - staged);
+        memcpy(temp->stage + staged, data, part);
+        temp->size += part;
+        data += part;
+        size -= part;
+        if (staged + part == STAGE_SIZE && !flush(temp, err)) {
+            return false;
+        }
     }
     return true;
 }
 
 bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorError *err)
 {
+    bool ok = true;
+
     assert(temp->sha && !temp->is_published);
 
     if (temp->is_broken) {
@@ -121,7 +167,14 @@ bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorEr
                         temp->max_bytes);
     }
     cor_sha256_update(temp->sha, data, size);
-    return write_all(temp, data, size, err);
+    if (temp->written == temp->size && size >= STAGE_SIZE) {
+        ok = write_all(temp, data, size, err); /* nothing to gain by a copy */
+        temp->size = temp->written;
+    } else {
+        ok = stage(temp, data, size, err);
+    }
+    begin_writeback(temp, WRITEBACK_CHUNK);
+    return ok;
 }
 
 uint64_t cor_blob_temp_size(const CorBlobTemp *temp)
@@ -133,6 +186,10 @@ bool cor_blob_temp_open(CorBlobTemp *temp, int *ret_file, CorError *err)
 {
     assert(!temp->is_published);
 
+    if (!flush(temp, err)) {
+        return false;
+    }
+    begin_writeback(temp, 1); /* while the other end reads */
     int file = openat(temp->store->temp_dir, temp->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) {
         return cor_blob_priv_fail(err, errno, "open a temporary file");
@@ -171,7 +228,7 @@ static bool copy_sealed(CorBlobTemp *temp, int file, size_t size, bool *ret_done
     bool ok = cor_blob_priv_write_direct(temp->file, data, size, ret_done, err);
     if (ok && *ret_done) {
         cor_sha256_update(temp->sha, data, size);
-        temp->size = size;
+        temp->size = temp->written = size;
     }
     temp->is_broken = !ok;
     (void) munmap(data, mapped);
@@ -254,6 +311,9 @@ bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *ke
     }
     if (temp->is_broken) {
         return cor_fail(err, COR_ERR_IO, "an earlier write of this temporary file failed");
+    }
+    if (!flush(temp, err)) {
+        return false;
     }
     cor_blob_temp_sha256(temp, digest);
     if (!backend->publish) {
