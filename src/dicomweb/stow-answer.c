@@ -14,7 +14,7 @@
 #include "base/array.h"
 #include "base/json.h"
 
-enum { LO_MAX = 64, RETRY_S = 5 };
+enum { LO_MAX = 64, RETRY_S = 5, BRIEF_MAX = 100 };
 
 static bool set(json_t *data_set, const char *tag, json_t *element)
 {
@@ -164,10 +164,20 @@ static void warn(const CorStowCounts *counts, CorHttpResponse *res)
                         counts->failed, counts->failed + counts->stored, text);
 }
 
+static void answer_fault(const CorStowAnswer *answer, const CorStowCounts *counts,
+                         CorHttpResponse *res)
+{
+    bool is_told = !answer->is_brief || answer->len <= BRIEF_MAX;
+    json_t *extra =
+        json_pack("{s:I, s:I, s:o*}", "stored", (json_int_t) counts->stored, "failed",
+                  (json_int_t) counts->failed, "response", is_told ? data_set_of(answer) : NULL);
+
+    cor_http_problem_extra(res, answer->status, NULL, extra, "%s", answer->fault->text);
+}
+
 void cor_dicomweb_priv_stow_answer(const CorStowAnswer *answer, CorHttpResponse *res)
 {
     CorStowCounts counts = cor_dicomweb_priv_stow_count(answer->outcomes, answer->len);
-    json_t *data_set = data_set_of(answer);
     int status = answer->status ? answer->status : status_of(&counts);
 
     if (counts.failed > 0) {
@@ -177,12 +187,11 @@ void cor_dicomweb_priv_stow_answer(const CorStowAnswer *answer, CorHttpResponse 
         cor_http_res_header(res, "Retry-After", "%d", RETRY_S);
     }
     if (answer->status) {
-        cor_http_problem_extra(res, status, NULL, json_pack("{s:o}", "response", data_set), "%s",
-                               answer->fault->text);
+        answer_fault(answer, &counts, res);
         return;
     }
+    COR_CLEANUP(cor_json_freep) json_t *data_set = data_set_of(answer);
     char *text = data_set ? cor_json_text(data_set) : NULL;
-    json_decref(data_set);
     if (text) {
         cor_http_res_buffer(res, status, answer->media_type, text, strlen(text));
     } else {

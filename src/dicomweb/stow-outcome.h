@@ -53,6 +53,7 @@ typedef struct CorStowAnswer {
     /* Why the body as a whole was refused; 0 if it was not. */
     int status;
     const CorError *fault;
+    bool is_brief; /* it goes out while the body still comes in, so it must be short */
 } CorStowAnswer;
 
 typedef struct CorStowCounts {

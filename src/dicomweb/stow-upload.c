@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part that is being received is the connection thread's alone:
  *
- *     NONE --part begins--> OPENING --place and file--> RECEIVING --part ends--> NONE, to a thread
- *                             |                            |
- *                             +---------failure------------+--> SKIPPING --part ends--> NONE
+ *     NONE --part begins--> OPENING --place--> RECEIVING --part ends--> NONE, to a thread
+ *                             |                   |
+ *                             +------failure------+--> SKIPPING --part ends--> NONE
  *
  * OPENING waits while this upload has enough in flight, or all uploads together have.  A complete
  * part is a Part with a reference to the upload; what the threads and the connection share is
@@ -19,10 +19,11 @@
 #include "program/log.h"
 
 enum {
-    PARTS_MAX = 10000,        /* of one request */
-    PARTS_IN_FLIGHT_MAX = 16, /* of one request, the one that is being received included */
-    PLACE_WAIT_MS = 60000,    /* for a place, then the rest is refused */
-    WHYS_MAX = 100,           /* failures of one request whose reasons are kept */
+    PARTS_MAX = 10000,         /* of one request */
+    PARTS_IN_FLIGHT_MAX = 16,  /* of one request, the one that is being received included */
+    PLACE_WAIT_MS = 60000,     /* for a place, then the rest is refused */
+    DROPPED_MAX = 1024 * 1024, /* bytes behind what is malformed: its end may be near */
+    WHYS_MAX = 100,            /* failures of one request whose reasons are kept */
 };
 
 typedef enum PartState { PART_NONE, PART_OPENING, PART_RECEIVING, PART_SKIPPING } PartState;
@@ -38,10 +39,12 @@ struct CorStowUpload {
     /* Connection's thread only. */
     CorMultipart *reader; /* NULL: the body is one file */
     PartState part;
-    CorBlobTemp *temp; /* while RECEIVING */
+    bool has_place;    /* while RECEIVING */
+    CorBlobTemp *temp; /* while RECEIVING, from the first byte on */
     CorStowWaiter waiter;
     int64_t waiting_since_ms; /* 0: not waiting for a place */
     uint64_t bytes;
+    uint64_t dropped; /* bytes that came after the fault */
     size_t whys;
     int fault_status; /* 0: none */
     CorError fault;
@@ -95,8 +98,9 @@ bool cor_dicomweb_priv_stow_upload_new(CorHttpRequest *req, const CorStowUploadO
 
 static void discard_part(CorStowUpload *upload)
 {
-    if (upload->temp) {
-        cor_blob_temp_free(COR_TAKE(upload->temp));
+    cor_blob_temp_free(COR_TAKE(upload->temp));
+    if (upload->has_place) {
+        upload->has_place = false;
         cor_dicomweb_priv_stow_gate_leave(stow_of(upload)->gate);
     }
     cor_dicomweb_priv_stow_gate_give_up(stow_of(upload)->gate, &upload->waiter);
@@ -213,6 +217,7 @@ static void hand_on_part(CorStowUpload *upload)
     atomic_fetch_add(&upload->refs, 1);
     if (cor_dicomweb_priv_offload_run(offload, store_part, part, &err)) {
         upload->temp = NULL;
+        upload->has_place = false;
         return;
     }
     atomic_fetch_sub(&upload->refs, 1);
@@ -265,20 +270,10 @@ static bool has_place(CorStowUpload *upload)
 
 static void open_part(CorStowUpload *upload)
 {
-    const CorDicomwebOptions *options = &upload->dicomweb->options;
-    CorError err = {0};
-
-    if (!has_place(upload)) {
-        return;
-    }
-    if (options->is_writable(options->context, &err) &&
-        cor_blob_temp_new(options->blobs, (uint64_t) options->config->file_max_bytes, &upload->temp,
-                          &err)) {
+    if (has_place(upload)) {
+        upload->has_place = true;
         upload->part = PART_RECEIVING;
-        return;
     }
-    cor_dicomweb_priv_stow_gate_leave(stow_of(upload)->gate);
-    fail_part(upload, COR_STOW_OUT_OF_RESOURCES, &err);
 }
 
 static void begin_part(CorStowUpload *upload)
@@ -298,11 +293,22 @@ static void begin_part(CorStowUpload *upload)
     }
 }
 
+/* The disk may have filled up since the upload began. */
+static bool make_file(CorStowUpload *upload, CorError *err)
+{
+    const CorDicomwebOptions *options = &upload->dicomweb->options;
+
+    return options->is_writable(options->context, err) &&
+           cor_blob_temp_new(options->blobs, (uint64_t) options->config->file_max_bytes,
+                             &upload->temp, err);
+}
+
 static void receive(CorStowUpload *upload, const uint8_t *data, size_t size)
 {
     CorError err = {0};
 
-    if (upload->part != PART_RECEIVING || cor_blob_temp_write(upload->temp, data, size, &err)) {
+    if (upload->part != PART_RECEIVING || ((upload->temp || make_file(upload, &err)) &&
+                                           cor_blob_temp_write(upload->temp, data, size, &err))) {
         return;
     }
     if (!upload->reader && err.code == COR_ERR_LIMIT) { /* nothing comes behind it */
@@ -316,7 +322,7 @@ static void end_part(CorStowUpload *upload)
 {
     CorError err = {0};
 
-    if (upload->part == PART_RECEIVING && cor_blob_temp_size(upload->temp) == 0) {
+    if (upload->part == PART_RECEIVING && !upload->temp) {
         (void) cor_fail(&err, COR_ERR_INVALID, "the part is empty");
         fail_part(upload, COR_STOW_CANNOT_UNDERSTAND, &err);
     } else if (upload->part == PART_RECEIVING) {
@@ -343,7 +349,7 @@ static void hear(CorStowUpload *upload, const CorMultipartPiece *piece)
     }
 }
 
-/* True if reading can go on: the part that begins has its file. */
+/* True if reading can go on: the part that begins has its place. */
 static bool is_open(CorStowUpload *upload)
 {
     if (upload->part == PART_OPENING) {
@@ -379,18 +385,30 @@ static const uint8_t *take_file(CorStowUpload *upload, const uint8_t *at, const 
     return end;
 }
 
-size_t cor_dicomweb_priv_stow_upload_take(CorStowUpload *upload, const void *bytes, size_t size)
+/* Behind a fault everything is dropped, so that a body whose end is near is answered at its end,
+ * where the answer may be long; up to a bound. */
+static size_t drop(CorStowUpload *upload, size_t size)
 {
-    const uint8_t *begin = bytes;
-    const uint8_t *end = begin + size;
-
-    if (upload->fault_status) {
+    if (upload->dropped >= DROPPED_MAX) {
         return 0;
     }
-    const uint8_t *at =
-        upload->reader ? take_parts(upload, begin, end) : take_file(upload, begin, end);
-    upload->bytes += (uint64_t) (at - begin);
-    return (size_t) (at - begin);
+    upload->dropped += size;
+    return size;
+}
+
+size_t cor_dicomweb_priv_stow_upload_take(CorStowUpload *upload, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    const uint8_t *end = at + size;
+
+    if (!upload->fault_status) {
+        at = upload->reader ? take_parts(upload, at, end) : take_file(upload, at, end);
+        upload->bytes += (uint64_t) (at - (const uint8_t *) bytes);
+    }
+    if (upload->fault_status) {
+        at += drop(upload, (size_t) (end - at));
+    }
+    return (size_t) (at - (const uint8_t *) bytes);
 }
 
 void cor_dicomweb_priv_stow_upload_end(CorStowUpload *upload)
@@ -412,7 +430,7 @@ void cor_dicomweb_priv_stow_upload_end(CorStowUpload *upload)
 
 bool cor_dicomweb_priv_stow_upload_is_refused(const CorStowUpload *upload)
 {
-    return upload->fault_status != 0;
+    return upload->fault_status != 0 && upload->dropped >= DROPPED_MAX;
 }
 
 bool cor_dicomweb_priv_stow_upload_is_settled(CorStowUpload *upload, CorHttpPark *park)
@@ -448,6 +466,7 @@ void cor_dicomweb_priv_stow_upload_answer(CorStowUpload *upload, CorHttpResponse
                             .media_type = upload->media_type,
                             .public_url = options->public_url(options->context),
                             .status = upload->fault_status,
+                            .is_brief = upload->dropped >= DROPPED_MAX,
                             .fault = &upload->fault};
     (void) pthread_mutex_unlock(&upload->mutex);
     report(upload, &counts);

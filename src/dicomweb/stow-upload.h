@@ -41,13 +41,13 @@ COR_MUSTCHECK bool cor_dicomweb_priv_stow_upload_new(CorHttpRequest *req,
                                                      const CorStowUploadOptions *options,
                                                      CorStowUpload **ret_upload, CorError *err);
 
-/** Take bytes, all or as many as there is room for.  See cor_dicomweb_priv_stow_upload_fault(). */
+/** Take bytes, all or as many as there is room for. */
 size_t cor_dicomweb_priv_stow_upload_take(CorStowUpload *upload, const void *bytes, size_t size);
 
 /** The body is over: its last part is handed on if it is complete. */
 void cor_dicomweb_priv_stow_upload_end(CorStowUpload *upload);
 
-/** True if the body as a whole is refused: nothing more is taken. */
+/** True if the body as a whole is refused, and there is too much of it to wait for its end. */
 bool cor_dicomweb_priv_stow_upload_is_refused(const CorStowUpload *upload);
 
 /** True if no part is being stored; else park, which may be NULL, is woken when that is so. */

@@ -452,6 +452,19 @@ static enum MHD_Result hold(CorHttpRequest *req)
     return held == HTTP_HELD_NO_MORE ? MHD_NO : MHD_YES;
 }
 
+/* The time that the consumer needs is not the peer's. */
+static bool consume(CorHttpRequest *req, const char *data, size_t *taken)
+{
+    int64_t begin_ms = cor_time_ms();
+
+    atomic_store(&req->conn->deadline_ms, 0);
+    bool ok = req->route->route.upload->data(req->upload, data, taken, &req->res);
+    req->body_deadline_ms += cor_time_ms() - begin_ms;
+    req->body_seen += *taken;
+    extend_deadline(req);
+    return ok;
+}
+
 /* Give a stream's bytes to its consumer until it has taken all or wants to wait. */
 static enum MHD_Result stream_body(CorHttpRequest *req, const char *data, size_t *size)
 {
@@ -459,17 +472,13 @@ static enum MHD_Result stream_body(CorHttpRequest *req, const char *data, size_t
 
     while (*size > 0 && result == MHD_YES && req->stage == HTTP_STAGE_BODY) {
         size_t taken = *size;
-        if (!check_size(req, taken) ||
-            !req->route->route.upload->data(req->upload, data, &taken, &req->res)) {
-            req->body_seen += *size;
+        if (!check_size(req, taken) || !consume(req, data, &taken)) {
             *size = 0;
             return refuse(req);
         }
         assert(taken <= *size);
         data += taken;
         *size -= taken;
-        req->body_seen += taken;
-        extend_deadline(req);
         if (*size > 0) {
             result = hold(req);
         }

@@ -287,8 +287,11 @@ def test_nothing_is_taken_below_the_disk_floor(tmp_path):
 # --- hosts ---
 
 def hosts_of(server):
-    children = pathlib.Path(f"/proc/{server.process.pid}/task").glob("*/children")
-    return [int(pid) for listing in children for pid in listing.read_text(encoding="ascii").split()]
+    pids = []
+    for listing in pathlib.Path(f"/proc/{server.process.pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError): # a thread that has just ended
+            pids += [int(pid) for pid in listing.read_text(encoding="ascii").split()]
+    return pids
 
 
 def test_a_file_that_ends_its_reader_fails_alone(server):
@@ -300,7 +303,8 @@ def test_a_file_that_ends_its_reader_fails_alone(server):
         for number, piece in enumerate(bodies):
             if number % 40 == 20:
                 for pid in hosts_of(server):
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             yield piece
         yield f"--{boundary}--\r\n".encode()
 
