@@ -118,7 +118,7 @@ static bool read_params(const CorHttpRequest *req, const CorCatalogInstance *ins
 {
     const int64_t sides[] = {1, COR_RENDER_SIDE_MAX};
     const int64_t qualities[] = {1, 100};
-    CorRenderParams params = {.may_enlarge = true};
+    CorRenderParams params = {0};
     int64_t rows = 0;
     int64_t columns = 0;
     int64_t quality = 0;
@@ -130,6 +130,7 @@ static bool read_params(const CorHttpRequest *req, const CorCatalogInstance *ins
         return false;
     }
     if (rows > 0 || columns > 0) { /* one of them alone leaves the other one open */
+        params.may_enlarge = true;
         params.height_px = (size_t) (rows ? rows : COR_RENDER_SIDE_MAX);
         params.width_px = (size_t) (columns ? columns : COR_RENDER_SIDE_MAX);
     }
