@@ -15,7 +15,7 @@ size_t cor_kernel_bits_size_words(size_t width_px, size_t height_px)
     assert(height_px > 0 && height_px <= COR_KERNEL_SIDE_MAX_PX);
 
     return (height_px + 2 * COR_BITS_GUARD_ROWS) * ((width_px + WORD_BITS - 1) / WORD_BITS + 1) +
-           LINE_WORDS;
+           LINE_WORDS + 1;
 }
 
 CorBits cor_kernel_bits_at(uint64_t *buffer, size_t width_px, size_t height_px)
