@@ -10,6 +10,7 @@
  *   grey.h        rows of grey values: windowing, range, scaling, sums
  *   gauss.h       Gaussian filter with truncation to bytes
  *   majority.h    "median above a threshold" as a box count
+ *   median.h      median and mean of a square
  *   morphology.h  dilation and erosion of bit-packed masks
  *   runs.h        connected components by runs: labels, holes, sums
  *   paint.h       grey to RGB, colouring of a mask
@@ -25,6 +26,7 @@
 #include "kernel/gauss.h"
 #include "kernel/grey.h"
 #include "kernel/majority.h"
+#include "kernel/median.h"
 #include "kernel/morphology.h"
 #include "kernel/paint.h"
 #include "kernel/runs.h"

@@ -49,6 +49,7 @@ typedef struct Bench {
     CorBits steps[STEP_LEN]; /* what a step of the run before it left */
     CorBits filled;
     CorBits to;
+    void *median_scratch;
     uint8_t *grey;
     uint8_t *rgb;
     double copy_ns_per_byte;
@@ -223,6 +224,23 @@ static void above(Bench *bench)
 static void majority(Bench *bench)
 {
     cor_kernel_majority(bench->workspace.bytes[0], 11, &bench->to, bench->workspace.scratch);
+}
+
+static void median_11(Bench *bench)
+{
+    const size_t size_px[2] = {bench->plane.width_px, bench->plane.height_px};
+
+    cor_kernel_median_s16(bench->plane.data, size_px, 11, (int16_t *) (void *) bench->rgb,
+                          bench->median_scratch);
+}
+
+static void mean_11(Bench *bench)
+{
+    const size_t size_px[2] = {bench->plane.width_px, bench->plane.height_px};
+    CorMean mean = {.radius_px = 5, .low = -1024, .high = 1500};
+
+    cor_kernel_mean_s16(&mean, bench->plane.data, size_px, (float *) (void *) bench->doubles,
+                        bench->median_scratch);
 }
 
 static void find_1(Bench *bench)
@@ -417,6 +435,7 @@ static void prepare(Bench *bench, const Npy *npy)
     for (size_t i = 0; i < size; i++) {
         bench->doubles[i] = ((const int16_t *) npy->data)[i];
     }
+    bench->median_scratch = malloc(cor_kernel_median_scratch_size(11));
     bench->grey = cor_new_array(uint8_t, size);
     bench->rgb = cor_new_array(uint8_t, rgb_size);
     for (size_t i = 0; i < STEP_LEN; i++) {
@@ -460,6 +479,8 @@ static const struct {
     {"result/measurements", measurements, REPEATS, 2},
     {"result/overlay", overlay, REPEATS, 6},
     {"result/overlay_f64", overlay_f64, REPEATS, 12},
+    {"filter/median_11", median_11, 31, 4},
+    {"filter/mean_11", mean_11, REPEATS, 6},
     {"image/window", window, REPEATS, 3},
     {"image/png", png, 31, 3},
     {"image/jpeg", jpeg, 31, 3},

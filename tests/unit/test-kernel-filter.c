@@ -157,6 +157,94 @@ static void the_majority_is_where_the_median_is_above(void **state)
     }
 }
 
+/* A plane of the values of one kind, and doubles of them. */
+static void fill_values(int16_t *values, double *doubles, size_t size, long kind, uint64_t *seed)
+{
+    static const uint32_t ranges[] = {65536, 4096, 1, 2, 300};
+
+    for (size_t i = 0; i < size; i++) {
+        uint32_t range = ranges[(size_t) kind % COR_ARRAY_LEN(ranges)];
+
+        values[i] = (int16_t) ((int) (naive_random(seed) % range) + (range > 40000 ? -32768 : -70));
+        doubles[i] = values[i];
+    }
+}
+
+static void medians_are_those_of_sorted_squares(void **state)
+{
+    uint64_t seed = 18;
+    (void) state;
+
+    for (long width = 1; width <= 140; width += 7) {
+        const size_t size_px[2] = {(size_t) width, 1 + (size_t) width % 12};
+        size_t size = size_px[0] * size_px[1];
+        size_t side = 1 + 2 * ((size_t) width % 8);
+        int16_t *from = cor_new_array(int16_t, size);
+        int16_t *to = cor_new_array(int16_t, size);
+        double *doubles = cor_new_array(double, size);
+        void *scratch = malloc(cor_kernel_median_scratch_size(side));
+
+        fill_values(from, doubles, size, width / 7, &seed);
+        cor_kernel_median_s16(from, size_px, side, to, scratch);
+        for (size_t i = 0; i < size; i++) {
+            double expected = naive_median(doubles, width, (long) size_px[1], (long) side,
+                                           (long) (i % size_px[0]), (long) (i / size_px[0]));
+
+            assert_int_equal(to[i], (int) expected);
+        }
+        free(from);
+        free(to);
+        free(doubles);
+        free(scratch);
+    }
+}
+
+static float naive_mean(const CorMean *mean, const double *values, const size_t size_px[2],
+                        size_t at)
+{
+    long radius = (long) mean->radius_px;
+    long side = 2 * radius + 1;
+    double sum = 0;
+    size_t count = 0;
+
+    for (long i = 0; i < side * side; i++) {
+        long x = (long) (at % size_px[0]) + i % side - radius;
+        long y = (long) (at / size_px[0]) + i / side - radius;
+
+        if (x >= 0 && y >= 0 && x < (long) size_px[0] && y < (long) size_px[1]) {
+            sum += fmin(fmax(values[y * (long) size_px[0] + x], mean->low), mean->high);
+            count++;
+        }
+    }
+    return (float) sum / (float) count;
+}
+
+static void means_are_of_what_lies_in_the_plane(void **state)
+{
+    uint64_t seed = 19;
+    (void) state;
+
+    for (size_t width = 1; width <= 60; width += 5) {
+        const size_t size_px[2] = {width, 1 + width % 17};
+        CorMean mean = {.radius_px = width % 9, .low = -1024, .high = 1500};
+        size_t size = size_px[0] * size_px[1];
+        int16_t *from = cor_new_array(int16_t, size);
+        float *to = cor_new_array(float, size);
+        double *doubles = cor_new_array(double, size);
+        void *scratch = malloc(cor_kernel_mean_scratch_size(width));
+
+        fill_values(from, doubles, size, (long) width, &seed);
+        cor_kernel_mean_s16(&mean, from, size_px, to, scratch);
+        for (size_t i = 0; i < size; i++) {
+            assert_true(fabsf(to[i] - naive_mean(&mean, doubles, size_px, i)) <= 0);
+        }
+        free(from);
+        free(to);
+        free(doubles);
+        free(scratch);
+    }
+}
+
 static void packing_and_unpacking_gives_the_same_bytes(void **state)
 {
     uint64_t seed = 13;
@@ -200,6 +288,8 @@ int main(void)
         cmocka_unit_test(a_flat_plane_stays_as_it_is_at_the_reference_sigma),
         cmocka_unit_test(weights_sum_up_to_one_and_fall_off_as_they_should),
         cmocka_unit_test(the_majority_is_where_the_median_is_above),
+        cmocka_unit_test(medians_are_those_of_sorted_squares),
+        cmocka_unit_test(means_are_of_what_lies_in_the_plane),
         cmocka_unit_test(packing_and_unpacking_gives_the_same_bytes),
     };
 
