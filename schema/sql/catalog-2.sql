@@ -31,6 +31,11 @@ CREATE TABLE ready (
 CREATE INDEX ready_missing ON ready(instance) WHERE lines IS NULL;
 INSERT INTO ready SELECT id, NULL FROM instance;
 
+-- Names with more than one component group, which are not found by how they begin.
+ALTER TABLE study ADD COLUMN has_name_groups INTEGER
+    GENERATED ALWAYS AS (instr(patient_name_search, '=') > 0) VIRTUAL;
+CREATE INDEX study_name_groups ON study(has_name_groups) WHERE has_name_groups = 1;
+
 -- Where the fragments of compressed frames lie, a block of frames in a row.  body holds for each
 -- frame of the block the count of its fragments and then of each its offset and size: numbers of 64
 -- bits, little-endian.

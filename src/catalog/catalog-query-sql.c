@@ -193,6 +193,27 @@ static void add_compared(Builder *builder, const CorCatalogKey *key, const Colum
     }
 }
 
+/* A Patient Name that begins like this is found by its index; what is not ASCII was folded in other
+ * ways by older programs.  Names of several component groups are few, and all tested. */
+static void add_name_start(Builder *builder, const CorCatalogKey *key)
+{
+    static const char last[] = "\xF4\x8F\xBF\xBF";
+    const char *pattern = key->values[0];
+    size_t size = 0;
+
+    while ((pattern[size] >= 'a' && pattern[size] <= 'z') || pattern[size] == ' ') {
+        size++;
+    }
+    if (size == 0 || strchr(pattern, '=')) {
+        return;
+    }
+    add(builder, "(t.has_name_groups = 1 OR (t.patient_name_search >= ");
+    add_text(builder, pattern, size);
+    add(builder, " AND t.patient_name_search < ");
+    add_text(builder, pattern, size);
+    cor_string_printf(builder->sql, " || '%s')) AND ", last);
+}
+
 static void add_condition(Builder *builder, const CorCatalogKey *key, CorCatalogLevel level)
 {
     const Column *column = find_column(key);
@@ -206,6 +227,9 @@ static void add_condition(Builder *builder, const CorCatalogKey *key, CorCatalog
         add_compared(builder, key, column);
         add(builder, ")");
     } else {
+        if (key->kind == COR_KEY_NAME && strcmp(column->tag, "00100010") == 0) {
+            add_name_start(builder, key);
+        }
         add_compared(builder, key, column);
     }
 }
