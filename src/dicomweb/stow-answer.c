@@ -5,7 +5,8 @@
  * item has an Error Comment (0000,0902) beside its Failure Reason, as a C-STORE response would
  * (PS3.7 annex C), and the first failure is told in full in a Warning header (RFC 7234 section 5.5;
  * PS3.18 uses its code 299 for searches).  A body that was refused as a whole is answered with a
- * problem document; what was stored of it before stands in its member "response". */
+ * problem document; what was stored of it before stands in its
+ * members "stored", "failed" and "response".  So is one of which nothing could be stored now. */
 #include "dicomweb/stow-outcome.h"
 
 #include <stdio.h>
@@ -164,15 +165,16 @@ static void warn(const CorStowCounts *counts, CorHttpResponse *res)
                         counts->failed, counts->failed + counts->stored, text);
 }
 
-static void answer_fault(const CorStowAnswer *answer, const CorStowCounts *counts,
-                         CorHttpResponse *res)
+static void answer_problem(const CorStowAnswer *answer, const CorStowCounts *counts, int status,
+                           CorHttpResponse *res)
 {
     bool is_told = !answer->is_brief || answer->len <= BRIEF_MAX;
     json_t *extra =
         json_pack("{s:I, s:I, s:o*}", "stored", (json_int_t) counts->stored, "failed",
                   (json_int_t) counts->failed, "response", is_told ? data_set_of(answer) : NULL);
 
-    cor_http_problem_extra(res, answer->status, NULL, extra, "%s", answer->fault->text);
+    cor_http_problem_extra(res, status, NULL, extra, "%s",
+                           answer->status ? answer->fault->text : counts->first_failure);
 }
 
 void cor_dicomweb_priv_stow_answer(const CorStowAnswer *answer, CorHttpResponse *res)
@@ -186,8 +188,8 @@ void cor_dicomweb_priv_stow_answer(const CorStowAnswer *answer, CorHttpResponse 
     if (status == 503) {
         cor_http_res_header(res, "Retry-After", "%d", RETRY_S);
     }
-    if (answer->status) {
-        answer_fault(answer, &counts, res);
+    if (answer->status || status == 503) {
+        answer_problem(answer, &counts, status, res);
         return;
     }
     COR_CLEANUP(cor_json_freep) json_t *data_set = data_set_of(answer);
