@@ -13,6 +13,7 @@
  *   median.h      median and mean of a square
  *   morphology.h  dilation and erosion of bit-packed masks
  *   runs.h        connected components by runs: labels, holes, sums
+ *   volume.h      small volumes: distances, smoothing, components, splitting
  *   paint.h       grey to RGB, colouring of a mask
  *   voxels.h      bit-packed volumes: components, holes, balls, distances
  *
@@ -31,6 +32,7 @@
 #include "kernel/paint.h"
 #include "kernel/runs.h"
 #include "kernel/voxels.h"
+#include "kernel/volume.h"
 
 /** Name of the instruction set in use: scalar, avx2, avx512 or neon.  CORSIA_SIMD asks for one;
  * without it, or if the processor has not got that, it is the best there is. */
