@@ -131,7 +131,7 @@ json_t *cor_algo_priv_measure(const CorAlgoWorkspace *workspace, const CorAlgoSl
 void cor_algo_priv_trace_bytes(const CorAlgoTrace *trace, const char *name, const uint8_t *plane);
 void cor_algo_priv_trace_bits(const CorAlgoTrace *trace, const char *name, const CorBits *bits);
 
-/* The two algorithms, to the tests. */
+/* The algorithms, to the tests. */
 typedef struct CorProcessing1 {
     int hu_min;
     int hu_max;
@@ -160,14 +160,26 @@ extern const CorAlgoLabel cor_algo_priv_liver_labels[COR_ALGO_PRIV_LIVER_LABEL_L
 
 extern const CorAlgorithm cor_algo_priv_processing_1;
 extern const CorAlgorithm cor_algo_priv_processing_6;
+extern const CorAlgorithm cor_algo_priv_liver;
+extern const CorAlgorithm cor_algo_priv_body;
+extern const CorAlgorithm cor_algo_priv_bone;
+extern const CorAlgorithm cor_algo_priv_lungs;
 
 /* Made from schema/algorithms. */
 extern const char cor_algo_priv_schema_processing_1[];
 extern const char cor_algo_priv_schema_processing_6[];
+extern const char cor_algo_priv_schema_liver[];
+extern const char cor_algo_priv_schema_lungs[];
+extern const char cor_algo_priv_schema_body[];
+extern const char cor_algo_priv_schema_bone[];
 
 /** The numeric parameters of an algorithm. */
 const CorAlgoNumber *cor_algo_priv_processing_1_numbers(size_t *ret_len);
 const CorAlgoNumber *cor_algo_priv_processing_6_numbers(size_t *ret_len);
+const CorAlgoNumber *cor_algo_priv_liver_numbers(size_t *ret_len);
+const CorAlgoNumber *cor_algo_priv_body_numbers(size_t *ret_len);
+const CorAlgoNumber *cor_algo_priv_bone_numbers(size_t *ret_len);
+const CorAlgoNumber *cor_algo_priv_lungs_numbers(size_t *ret_len);
 
 /** Read the parameters; INVALID if they contradict each other. */
 COR_MUSTCHECK bool cor_algo_priv_processing_1_read(const json_t *json, CorProcessing1 *ret_params,
