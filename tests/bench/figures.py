@@ -18,6 +18,8 @@ REFERENCE_P50_MS, REFERENCE_P99_MS = 1540, 2080
 REFERENCE_KERNEL_MS = {"processing_1": 81.7, "processing_6": 373}
 KERNEL_TARGET_MS = {"processing_1": 0.5, "processing_6": 0.4}
 
+ORGAN_TARGETS = {"lungs": "2 s", "liver": "4 s"}
+
 MANY, FEW, WARM = 2000, 300, 20
 ROUNDS = 3
 CONNECTIONS, PER_CLIENT = 10000, 100
@@ -243,6 +245,21 @@ def kernels(bench):
               f"{times(opencv, took)} OpenCV's steps ({opencv:.1f} ms), memory alone {floor['result/overlay']:.4f} ms")
 
 
+def organs(bench):
+    lines = stand.run_json([bench.load.parent / "bench-organs"])
+    bench.raw["organs"] = lines
+    if "error" in lines[0]:
+        bench.row("organs", lines[0]["error"])
+        return
+    for line in lines:
+        if "value" in line:
+            bench.row(f"liver, {line['change']}", f"Dice {line['value']:.3f}", "0.90", f"{line['slices']} slices")
+        elif "median_ms" in line:
+            bench.row(f"{line['time']}, {line['slices']} slices, {line['series']}", f"{line['median_ms'] / 1000:.2f} s",
+                      ORGAN_TARGETS.get(line["time"], ""),
+                      f"{line['peak_mb'] / line['volume_mb']:.1f} x the volume's {line['volume_mb']} MB in memory")
+
+
 def queue(bench):
     lines = stand.run_json([bench.load.parent / "bench-queue", bench.work, "1"])
     bench.raw["queue"] = lines
@@ -255,4 +272,4 @@ def queue(bench):
 
 
 FIGURES = {"memory": memory, "ready": ready, "import": imports, "latency": latency, "jobs": jobs, "enqueue": enqueue,
-           "push": push, "kernels": kernels, "queue": queue, "dicomweb": dicomweb.dicomweb}
+           "push": push, "kernels": kernels, "organs": organs, "queue": queue, "dicomweb": dicomweb.dicomweb}

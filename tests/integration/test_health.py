@@ -13,7 +13,7 @@ import websockets
 
 import hosts
 import slices
-from server import BINARY, Server, free_port, next_frame, until
+from server import ALGORITHMS, BINARY, Server, free_port, next_frame, until
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_the_metrics_have_the_names_and_labels_that_were_promised(told):
 
     assert found["corsia_messages_pushed_total", ()] == 1
     assert found["corsia_push_failures_total", ()] == 0 and ("corsia_disconnected_total", ()) in found
-    queues = ["Requests-processing_1.fifo", "Requests-processing_6.fifo", "Results.fifo"]
+    queues = [*(f"Requests-{algo}.fifo" for algo in ALGORITHMS), "Results.fifo"]
     for queue in queues:
         assert found["corsia_queue_oldest_message_age_seconds", (("queue", queue),)] == 0
         for state in ("visible", "in_flight", "delayed", "dead"):
@@ -184,7 +184,7 @@ def test_the_system_tells_version_disk_hosts_throughput_and_sandbox(told):
         assert state["layers"]["no_new_privs"] is True and state["layers"]["rlimits"] is True
         for pid in state["pids"]:
             assert b"host" in open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")
-    assert system["hosts"]["busy_per_algorithm"] == {"processing_1": 0, "processing_6": 0}
+    assert system["hosts"]["busy_per_algorithm"] == {algo: 0 for algo in ALGORITHMS}
     assert system["jobs"] == {"queued": 0, "running": 0, "succeeded": 1, "failed": 0, "cancelled": 0}
     assert system["throughput"]["jobs_last_minute"] <= 1 and system["sandbox_mode"] == "best-effort"
     assert system["catalog"]["instances"] == 2 and system["catalog"]["studies"] == 1

@@ -12,7 +12,7 @@ import requests
 
 import hosts
 import slices
-from server import Server, until
+from server import ALGORITHMS, Server, until
 
 STAGES = {"queued", "fetch", "compute", "store", "total", "delivered"}
 
@@ -323,11 +323,11 @@ def test_a_filter_that_makes_no_sense_is_400(server, query):
 def test_algorithms_describe_themselves(server):
     listed = server.get("/algorithms").json()
 
-    assert listed["count"] == 2 and [algo["id"] for algo in listed["items"]] == ["processing_1", "processing_6"]
+    assert listed["count"] == len(ALGORITHMS) and [algo["id"] for algo in listed["items"]] == ALGORITHMS
     for algo in listed["items"]:
         assert server.get(f"/algorithms/{algo['id']}").json() == algo
         assert algo["version"] == "1.0.0" and algo["title"] and algo["description"] and algo["status"] == "ACTIVE"
-        assert algo["scopes"] == ["image", "series"] and algo["outputs"] == ["overlay"]
+        assert "series" in algo["scopes"] and "overlay" in algo["outputs"]
         assert all("default" in one for one in algo["params_schema"]["properties"].values())
     assert server.get("/algorithms/processing_2").status_code == 404
 

@@ -12,7 +12,7 @@ from pydicom.encaps import encapsulate
 
 import hosts
 import slices
-from server import Server, until
+from server import ALGORITHMS, Server, until
 
 QUEUE = "Requests-processing_1.fifo"
 NUMBERS = {"name", "visible", "in_flight", "delayed", "oldest_age_seconds", "dead"}
@@ -45,7 +45,7 @@ def dead(server):
 # --- numbers ---
 
 def test_queues_tell_depth_flight_and_age(stocked):
-    names = [QUEUE, "Requests-processing_6.fifo", "Results.fifo"]
+    names = [*(f"Requests-{algo}.fifo" for algo in ALGORITHMS), "Results.fifo"]
     empty = stocked.get("/queues").json()["queues"]
     assert [queue["name"] for queue in empty] == names
     for queue in empty:
