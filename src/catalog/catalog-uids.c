@@ -76,11 +76,11 @@ bool cor_catalog_select(CorSqlTxn *txn, const CorCatalogUids *uids, size_t max,
     "SELECT t.study_uid, s.series_uid, i.sop_uid, a.body, i.id" COR_CATALOG_FROM \
     " JOIN attributes a ON a.instance = i.id"
 
-bool cor_catalog_headers_page(CorSqlTxn *txn, const CorCatalogUids *uids,
-                              bool (*visit)(void *context, const CorCatalogUids *instance,
-                                            const char *json, size_t size, bool *ret_is_full,
-                                            CorError *err),
-                              void *context, int64_t *ret_after, CorError *err)
+bool cor_catalog_headers(CorSqlTxn *txn, const CorCatalogUids *uids,
+                         bool (*visit)(void *context, const CorCatalogUids *instance,
+                                       const char *json, size_t size, bool *ret_is_full,
+                                       CorError *err),
+                         void *context, int64_t *ret_after, CorError *err)
 {
     static const char *const texts[] = {
         HEADERS " WHERE ?1 IS NULL" AFTER " ORDER BY i.id",
@@ -117,33 +117,6 @@ bool cor_catalog_headers_page(CorSqlTxn *txn, const CorCatalogUids *uids,
     cor_sql_reset(stmt);
     *ret_after = has_row ? after : 0;
     return is_found || fail_not_found(uids, err);
-}
-
-/* A visitor that is never full. */
-typedef struct Visitor {
-    bool (*visit)(void *context, const CorCatalogUids *instance, const char *json, size_t size,
-                  CorError *err);
-    void *context;
-} Visitor;
-
-static bool visit_all(void *context, const CorCatalogUids *instance, const char *json, size_t size,
-                      bool *ret_is_full, CorError *err)
-{
-    const Visitor *visitor = context;
-
-    (void) ret_is_full;
-    return visitor->visit(visitor->context, instance, json, size, err);
-}
-
-bool cor_catalog_headers(CorSqlTxn *txn, const CorCatalogUids *uids,
-                         bool (*visit)(void *context, const CorCatalogUids *instance,
-                                       const char *json, size_t size, CorError *err),
-                         void *context, CorError *err)
-{
-    Visitor visitor = {.visit = visit, .context = context};
-    int64_t after = 0;
-
-    return cor_catalog_headers_page(txn, uids, visit_all, &visitor, &after, err);
 }
 
 /* In stored text, which is compact, this is only ever a member: inside a string its quotes would be

@@ -226,28 +226,19 @@ COR_MUSTCHECK bool cor_catalog_select(CorSqlTxn *txn, const CorCatalogUids *uids
 
 /**
  * Visit the headers (cor_catalog_attributes()) of the instances below, in the order of
- * cor_catalog_select().  Reads.
+ * cor_catalog_select(), one page at a time.  Reads.
  *
- * @param visit  gets text that lives for the call; false ends the walk with its error
- * @param err    NOT_FOUND if there is none
+ * @param visit      gets text that lives for the call; false ends the walk with its error.  The
+ * page ends when it sets *ret_is_full
+ * @param ret_after  in: 0, or where the last page ended; out: where this one ends, 0 if it is the
+ *                   last
+ * @param err        NOT_FOUND if there is none, on the first page
  */
 COR_MUSTCHECK bool cor_catalog_headers(CorSqlTxn *txn, const CorCatalogUids *uids,
                                        bool (*visit)(void *context, const CorCatalogUids *instance,
-                                                     const char *json, size_t size, CorError *err),
-                                       void *context, CorError *err);
-
-/**
- * Visit a page of headers, as cor_catalog_headers().
- *
- * @param ret_after  in: 0, or where the last page ended; out: where this one ends, 0 if it is the
- *                   last.  A page ends when visit sets *ret_is_full
- */
-COR_MUSTCHECK bool cor_catalog_headers_page(CorSqlTxn *txn, const CorCatalogUids *uids,
-                                            bool (*visit)(void *context,
-                                                          const CorCatalogUids *instance,
-                                                          const char *json, size_t size,
-                                                          bool *ret_is_full, CorError *err),
-                                            void *context, int64_t *ret_after, CorError *err);
+                                                     const char *json, size_t size,
+                                                     bool *ret_is_full, CorError *err),
+                                       void *context, int64_t *ret_after, CorError *err);
 
 /** Append a header, or a part of one, with the URLs of its bulk data made absolute: "bulkdata/..."
  * goes below the URL of the instance, which must need no escapes in JSON. */

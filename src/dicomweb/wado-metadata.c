@@ -53,8 +53,7 @@ static bool run_page(CorSqlTxn *txn, void *arg, CorError *err)
 {
     Metadata *metadata = arg;
 
-    return cor_catalog_headers_page(txn, &metadata->uids, add_header, metadata, &metadata->after,
-                                    err);
+    return cor_catalog_headers(txn, &metadata->uids, add_header, metadata, &metadata->after, err);
 }
 
 /* Read one page into metadata->text, the closing bracket behind the last. */

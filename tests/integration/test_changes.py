@@ -164,6 +164,20 @@ def test_a_stream_replays_and_goes_on_where_it_was(server):
     again.stop()
 
 
+def test_an_event_source_comes_in_with_a_ticket(data, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("a-long-secret-of-a-test\n")
+    token.chmod(0o600)
+    with Server(data, token_file=token) as server:
+        key = {"Authorization": "Bearer a-long-secret-of-a-test"}
+        ticket = requests.post(f"{server.url}/ws/ticket", headers=key, timeout=10).json()["ticket"]
+        url = f"{server.url}/dicom-web/changes"
+        assert requests.get(url, timeout=10).status_code == 401
+        assert requests.get(f"{url}?ticket=nope", timeout=10).status_code == 401
+        assert requests.get(f"{url}?ticket={ticket}", timeout=10).json()["changes"] == []
+        assert requests.get(url, headers=key, timeout=10).status_code == 200
+
+
 def test_several_writers_make_one_feed_without_gaps(server):
     """Everybody sees each number once and in order, whoever reads how: streams, polls, late and early."""
     total = WRITERS * EACH + WRITERS * (EACH // 2)

@@ -183,6 +183,44 @@ static bool look_for_older(CorSqlTxn *txn, void *arg, CorError *err)
            (!has || cor_fail(err, COR_ERR_BUG, "older than itself"));
 }
 
+static bool select_series(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    static const CorCatalogUids uids = {"1.1", "1.1.1", NULL};
+    COR_CLEANUP(cor_catalog_instances_freep) CorCatalogInstances *list = NULL;
+    (void) arg;
+    return cor_catalog_select(txn, &uids, 1000, &list, err) &&
+           (list->len == STUDY_SIZE / 2 || cor_fail(err, COR_ERR_BUG, "selected %zu", list->len));
+}
+
+static bool states(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    static const CorCatalogUids uids[] = {{NULL, NULL, NULL},
+                                          {"1.1", NULL, NULL},
+                                          {"1.1", "1.1.1", NULL},
+                                          {"1.1", "1.1.1", "1.1.1.51"}};
+    CorCatalogState state;
+    (void) arg;
+    for (size_t i = 0; i < COR_ARRAY_LEN(uids); i++) {
+        if (!cor_catalog_state(txn, &uids[i], &state, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_change(void *context, int64_t seq, const char *json, size_t size)
+{
+    (void) context;
+    (void) seq;
+    return json && size > 0;
+}
+
+static bool page_of_changes(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    (void) arg;
+    return cor_catalog_changes(txn, 40, 10, take_change, NULL, err);
+}
+
 /* Takes the first and the last key of the study out, so that its folder is looked up anew. */
 static bool remove_and_add(CorSqlTxn *txn, void *arg, CorError *err)
 {
@@ -258,6 +296,9 @@ static void every_answer_costs_the_same_among_a_hundred_times_as_many_studies(vo
         {"whole study", whole_study},
         {"page of folder", page_of_folder},
         {"page of study", page_of_study},
+        {"series by uid", select_series},
+        {"states", states},
+        {"page of changes", page_of_changes},
         {"page of everything", page_of_everything},
         {"page of studies", page_of_studies},
         {"totals", totals},

@@ -37,22 +37,30 @@ static bool run_select(CorSqlTxn *txn, void *arg, CorError *err)
     return true;
 }
 
+/* A visitor that takes one header for each page. */
 static bool note_header(void *context, const CorCatalogUids *instance, const char *json,
-                        size_t size, CorError *err)
+                        size_t size, bool *ret_is_full, CorError *err)
 {
     char *text = context;
     size_t len = strlen(text);
 
     (void) snprintf(text + len, 256 - len, "%s%s", len ? " " : "", instance->sop_instance_uid);
+    *ret_is_full = true;
     return (json[0] == '{' && json[size - 1] == '}') || cor_fail(err, COR_ERR_BUG, "no object");
 }
 
 static bool run_headers(CorSqlTxn *txn, void *arg, CorError *err)
 {
     Question *question = arg;
+    int64_t after = 0;
 
     question->text[0] = '\0';
-    return cor_catalog_headers(txn, &question->uids, note_header, question->text, err);
+    do {
+        if (!cor_catalog_headers(txn, &question->uids, note_header, question->text, &after, err)) {
+            return false;
+        }
+    } while (after > 0);
+    return true;
 }
 
 static bool run_state(CorSqlTxn *txn, void *arg, CorError *err)
