@@ -175,6 +175,16 @@ static const Column *find_column(const CorCatalogKey *key)
     return NULL;
 }
 
+bool cor_catalog_query_reads_headers(const CorCatalogQuery *query)
+{
+    bool reads = cor_catalog_priv_needs_header(query);
+
+    for (size_t i = 0; i < query->keys_len && !reads; i++) {
+        reads = query->keys[i]->kind != COR_KEY_UNIVERSAL && !find_column(query->keys[i]);
+    }
+    return reads;
+}
+
 static void add_compared(Builder *builder, const CorCatalogKey *key, const Column *column)
 {
     if (column->kind == COLUMN_NUMBER) {

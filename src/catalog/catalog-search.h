@@ -23,9 +23,10 @@
 #include <stdint.h>
 
 #define COR_CATALOG_KEYS_MAX ((size_t) 64)
-#define COR_CATALOG_VALUES_MAX ((size_t) 1000)     /* of one key */
-#define COR_CATALOG_ANSWER_MAX ((size_t) 64 << 20) /* a page ends when it has reached half of it \
-                                                    */
+#define COR_CATALOG_VALUES_MAX ((size_t) 1000) /* of one key */
+#define COR_CATALOG_ANSWER_MAX                                        \
+    ((size_t) 64 << 20) /* a page ends when it has reached half of it \
+                         */
 
 typedef enum CorCatalogLevel {
     COR_CATALOG_STUDIES = 0,
@@ -62,6 +63,9 @@ bool cor_catalog_query_include(CorCatalogQuery *query, const char *name);
 
 /** Choose the page. */
 void cor_catalog_query_page(CorCatalogQuery *query, int64_t offset, int64_t limit);
+
+/** True if the search has to read headers: it may take its time. */
+bool cor_catalog_query_reads_headers(const CorCatalogQuery *query);
 
 typedef struct CorCatalogFound {
     int64_t len;

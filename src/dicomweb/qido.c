@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Search transactions (QIDO-RS, PS3.18 section 10.6). */
+/* Search transactions (QIDO-RS, PS3.18 section 10.6).
+ *
+ * What the columns and ready lines of the catalogue answer is answered at once.  A search that has
+ * to read headers may take seconds among many, and goes to a thread of its own. */
 #include "dicomweb/dicomweb-priv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -20,12 +24,16 @@ enum {
 
 /* What a request asks for and what there is to say about it. */
 typedef struct Search {
+    CorSql *catalog;
+    const char *type; /* of the answer */
+    char uids[2][COR_UID_SIZE];
     CorCatalogQuery *query;
     char unused[NAMES_SIZE]; /* names of parameters that were not used */
     bool is_fuzzy;
     char root_url[1024];
     CorString *text;
     CorCatalogFound found;
+    CorError err;
 } Search;
 
 /* Parameters that are no keys (PS3.18 section 8.3.4). */
@@ -118,15 +126,23 @@ static bool read_query(const CorHttpRequest *req, Search *search, CorError *err)
     return read_page(req, search, err);
 }
 
-static bool check_path(const CorCatalogUids *uids, CorError *err)
+/* The study and series of the path, copied: a search may outlive its request. */
+static bool read_path(const CorHttpRequest *req, Search *search, CorCatalogUids *ret_uids,
+                      CorError *err)
 {
-    const char *const texts[] = {uids->study_instance_uid, uids->series_instance_uid};
+    const CorCatalogUids uids = cor_dicomweb_priv_uids(req);
+    const char *const texts[] = {uids.study_instance_uid, uids.series_instance_uid};
 
     for (size_t i = 0; i < COR_ARRAY_LEN(texts); i++) {
         if (texts[i] && !cor_uid_is_legal(texts[i])) {
             return cor_fail(err, COR_ERR_INVALID, "no legal UID in the path");
         }
+        (void) snprintf(search->uids[i], sizeof(search->uids[i]), "%s", texts[i] ? texts[i] : "");
     }
+    *ret_uids = (CorCatalogUids){
+        .study_instance_uid = texts[0] ? search->uids[0] : NULL,
+        .series_instance_uid = texts[1] ? search->uids[1] : NULL,
+    };
     return true;
 }
 
@@ -173,34 +189,80 @@ static void warn_of(const Search *search, CorHttpResponse *res)
     }
 }
 
+/* --- A search's way: made, worked off, answered, released. --- */
+
+static void release(void *context)
+{
+    Search *search = context;
+
+    cor_catalog_query_free(search->query);
+    cor_string_free(search->text);
+    free(search);
+}
+
+static bool make(const CorDicomweb *dicomweb, const CorHttpRequest *req, CorCatalogLevel level,
+                 Search *search)
+{
+    CorCatalogUids uids = {0};
+
+    search->catalog = dicomweb->options.catalog;
+    search->text = cor_string_new(COR_CATALOG_ANSWER_MAX);
+    (void) cor_dicomweb_priv_root_url(dicomweb, search->root_url, sizeof(search->root_url));
+    return read_path(req, search, &uids, &search->err) &&
+           cor_catalog_query_new(level, &uids, &search->query, &search->err) &&
+           read_query(req, search, &search->err);
+}
+
+static void work(void *context)
+{
+    Search *search = context;
+
+    if (!cor_sql_read(search->catalog, run_search, search, &search->err)) {
+        cor_error_wrap(&search->err, "search");
+    }
+}
+
+static void answer(CorHttpRequest *req, CorHttpResponse *res, void *context)
+{
+    Search *search = context;
+    size_t size = cor_string_size(search->text);
+
+    (void) req;
+    if (search->err.code != COR_OK) {
+        cor_http_fail(res, NULL, &search->err);
+        return;
+    }
+    warn_of(search, res);
+    cor_http_res_header(res, "Cache-Control", "no-store");
+    cor_http_res_buffer(res, 200, search->type, cor_string_take(COR_TAKE(search->text)), size);
+}
+
 static void search_level(CorHttpRequest *req, CorHttpResponse *res, const CorDicomweb *dicomweb,
                          CorCatalogLevel level)
 {
-    COR_CLEANUP(cor_catalog_query_freep) CorCatalogQuery *query = NULL;
-    COR_CLEANUP(cor_string_freep) CorString *text = cor_string_new(COR_CATALOG_ANSWER_MAX);
-    Search search = {.text = text};
-    const CorCatalogUids uids = cor_dicomweb_priv_uids(req);
     const char *type = NULL;
-    CorError err = {0};
 
     if (!cor_dicomweb_priv_choose_json(req, res, &type)) {
         return;
     }
-    (void) cor_dicomweb_priv_root_url(dicomweb, search.root_url, sizeof(search.root_url));
-    if (!check_path(&uids, &err) || !cor_catalog_query_new(level, &uids, &query, &err)) {
-        cor_http_fail(res, NULL, &err);
+    Search *search = cor_new(Search);
+    if (!search) {
+        cor_http_problem(res, 503, NULL, "out of memory for a search");
         return;
     }
-    search.query = query;
-    if (!read_query(req, &search, &err) ||
-        !cor_sql_read(dicomweb->options.catalog, run_search, &search, &err)) {
-        cor_http_fail(res, NULL, &err);
-        return;
+    search->type = type;
+    if (!make(dicomweb, req, level, search)) {
+        answer(req, res, search);
+        release(search);
+    } else if (cor_catalog_query_reads_headers(search->query)) {
+        const CorOffloadRequest request = {
+            .work = work, .answer = answer, .release = release, .context = search};
+        cor_dicomweb_priv_offload_request(dicomweb->offload, req, res, &request);
+    } else {
+        work(search);
+        answer(req, res, search);
+        release(search);
     }
-    size_t size = cor_string_size(text);
-    warn_of(&search, res);
-    cor_http_res_header(res, "Cache-Control", "no-store");
-    cor_http_res_buffer(res, 200, type, cor_string_take(COR_TAKE(text)), size);
 }
 
 void cor_dicomweb_priv_search_studies(CorHttpRequest *req, CorHttpResponse *res, void *context)
