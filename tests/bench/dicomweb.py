@@ -2,7 +2,8 @@
 """DICOMweb beside Debian's Orthanc: the same work on the same machine in the same run, in short turns.
 
 The load comes from bench-web, which throws bodies away without copying them.  Processor time is that of
-the server and its hosts.  Orthanc has its defaults, but threads for all 64 connections.  A ratio is the median of the turns of one to the median of those of the other.
+the server and its hosts.  Orthanc has its defaults, but threads for all 64 connections.  A ratio is the
+median of the turns of one to the median of those of the other.
 """
 import io
 import statistics
@@ -19,7 +20,7 @@ import orthanc as orthanc_module  # noqa: E402
 ROOT_UID = "1.2.826.0.1.3680043.8.498.777"
 GROUP, STUDIES = 200, 5  # instances of a study, in one series
 MANY = 100000
-TURNS, TURN_MS = 3, 700
+TURNS, SCALE_TURNS, TURN_MS = 3, 5, 700
 DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 FRAMES = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 JSON, JPEG = "application/dicom+json", "image/jpeg"
@@ -93,15 +94,11 @@ class Contest:
 
     def row(self, name, work, target, unit="/s", turns=TURNS):
         found = self.turns(name, work, turns)
-        ours, theirs = found["corsia"], found.get("orthanc")
+        ours, theirs = found["corsia"], found["orthanc"]
         measured = f"{ours['per_second']:.0f}{unit}, p50 {ours['p50']:.2f} ms, p99 {ours['p99']:.2f} ms"
-        if theirs:
-            compared = (f"{ratio(ours['per_second'], theirs['per_second'])} Orthanc's {theirs['per_second']:.1f}{unit}; processor "
-                        f"{ours['cpu_ms']:.3f} ms each, {share(ours['cpu_ms'], theirs['cpu_ms'])} of its {theirs['cpu_ms']:.2f} ms")
-        else:
-            compared = f"processor {ours['cpu_ms']:.3f} ms each"
+        compared = (f"{ratio(ours['per_second'], theirs['per_second'])} Orthanc's {theirs['per_second']:.1f}{unit}; processor "
+                    f"{ours['cpu_ms']:.3f} ms each, {share(ours['cpu_ms'], theirs['cpu_ms'])} of its {theirs['cpu_ms']:.2f} ms")
         self.bench.row(name, measured, target, compared)
-        return ours
 
 
 def medians(results):
@@ -152,31 +149,30 @@ def stores(contest, large):
 
 
 def gets(contest, what):
-    return {name: contest.row(name, lambda side, _, how=how: side.get(*how), target)
-            for name, *how, target in what}
+    for name, *how, target in what:
+        contest.row(name, lambda side, _, how=how: side.get(*how), target)
 
 
 def memory(contest, when):
     sizes = {side.name: side.pss_mb() for side in contest.sides}
     contest.bench.raw["dicomweb"][f"pss_mb {when}"] = sizes
-    theirs = f"Orthanc {sizes['orthanc']:.0f} MB; " if "orthanc" in sizes else ""
-    contest.bench.row(f"memory {when}", f"{sizes['corsia']:.0f} MB", "at most 100 MB", theirs + "server and hosts, PSS")
+    contest.bench.row(f"memory {when}", f"{sizes['corsia']:.0f} MB", "at most 100 MB",
+                      f"Orthanc {sizes['orthanc']:.0f} MB; server and hosts, PSS")
 
 
-def scale(contest, before, tiny):
-    """The same questions with 100,000 instances in the catalogue."""
-    (side,) = contest.sides
+def scale(bench, large_side, small_side, tiny):
+    """The same questions to a server with 100,000 instances in its catalogue and to one with 1000."""
     count = MANY - GROUP * STUDIES
-    filled = side.measured("store", template=tiny, first=GROUP * STUDIES, count=count, per=50, connections=8, group=GROUP)
-    contest.bench.row(f"STOW-RS, {count} instances of 2 KB", f"{filled['per_second']:.0f} instances/s", "",
-                      f"{filled['seconds']:.0f} s")
+    filled = large_side.measured("store", template=tiny, first=GROUP * STUDIES, count=count, per=50, connections=8, group=GROUP)
+    bench.row(f"STOW-RS, {count} instances of 2 KB", f"{filled['per_second']:.0f} instances/s", "", f"{filled['seconds']:.0f} s")
+    contest = Contest(bench, [large_side, small_side])
     for name, paths, accept, connections, _target in (*QUERIES[1:], *RETRIEVALS):
-        found = contest.turns(f"{name}, of {MANY}", lambda one, _, how=(paths, accept, connections): one.get(*how))["corsia"]
-        was = before[name]
-        contest.bench.row(f"  {name}", f"{found['per_second']:.0f}/s, p50 {found['p50']:.2f} ms", "at most 1.2 x the time",
-                          f"{was['per_second'] / found['per_second']:.2f} x that with {GROUP * STUDIES}; "
-                          f"processor {found['cpu_ms']:.3f} ms each")
-    memory(contest, f"with {MANY} instances")
+        found = contest.turns(f"{name}, of {MANY}", lambda side, _, how=(paths, accept, connections): side.get(*how), SCALE_TURNS)
+        large, small = found[large_side.name], found[small_side.name]
+        bench.row(f"  {name}", f"p50 {large['p50']:.2f} ms", "at most 1.2 x the time",
+                  f"{large['p50'] / small['p50']:.2f} x the {small['p50']:.2f} ms with {GROUP * STUDIES}; "
+                  f"processor {large['cpu_ms']:.3f} ms, {share(large['cpu_ms'], small['cpu_ms'])} x")
+    bench.row(f"memory with {MANY} instances", f"{large_side.pss_mb():.0f} MB", "at most 100 MB", "server and hosts, PSS")
 
 
 def restarted(bench, ours, **config):
@@ -194,13 +190,16 @@ def dicomweb(bench):
         contest = Contest(bench, [ours, theirs])
         stores(contest, large)
         memory(contest, f"after {GROUP * STUDIES} instances were stored")
-        before = gets(contest, QUERIES + RETRIEVALS)
+        gets(contest, QUERIES + RETRIEVALS)
         warm = [(f"WADO-RS, rendered JPEG, {count} connections, warm", PICTURES, JPEG, count, "") for count in (1, 16)]
         ours.get(PICTURES, JPEG, 4, 2 * TURN_MS)
         gets(contest, warm)
         memory(contest, "after all of it")
         contest.sides[0] = ours = restarted(bench, ours, render_cache=0)
         gets(contest, [(name.replace("warm", "cold"), *how, "at least 2 x") for name, *how, _ in warm])
-    ours = restarted(bench, ours)
-    scale(Contest(bench, [ours]), before, tiny)
-    bench.end(ours.server)
+    large_side = restarted(bench, ours)
+    small_side = Side(bench, "with few", bench.server("dicomweb-few"))
+    small_side.measured("store", template=large, count=GROUP * STUDIES, per=10, connections=2, group=GROUP)
+    scale(bench, large_side, small_side, tiny)
+    bench.end(small_side.server)
+    bench.end(large_side.server)
