@@ -274,6 +274,15 @@ static void make_first(void *context)
     making->ok = making->parts.open(making->parts.context, 0, &making->first, &making->err);
 }
 
+/* What a host says of a stored file is no fault of the server's: that file cannot be had so. */
+static void refuse_made(CorHttpResponse *res, CorError *err)
+{
+    if (err->code == COR_ERR_CORRUPT || err->code == COR_ERR_INVALID) {
+        err->code = COR_ERR_UNSUPPORTED;
+    }
+    cor_dicomweb_priv_refuse(res, err);
+}
+
 static void answer_first(CorHttpRequest *req, CorHttpResponse *res, void *context)
 {
     Making *making = context;
@@ -281,7 +290,7 @@ static void answer_first(CorHttpRequest *req, CorHttpResponse *res, void *contex
     (void) req;
 
     if (!making->ok) {
-        cor_dicomweb_priv_refuse(res, &making->err);
+        refuse_made(res, &making->err);
         return;
     }
     cor_dicomweb_priv_part_headers(res, parts);
