@@ -53,6 +53,10 @@ static void range_s16(const CorPlane *plane, int *low, int *high)
 {
     *low = INT16_MAX;
     *high = INT16_MIN;
+    if (plane->row_bytes == plane->width_px * sizeof(int16_t)) {
+        cor_kernel_range_s16(plane->data, plane->width_px * plane->height_px, low, high);
+        return;
+    }
     for (size_t y = 0; y < plane->height_px; y++) {
         cor_kernel_range_s16(cor_plane_row(plane, y), plane->width_px, low, high);
     }

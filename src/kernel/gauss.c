@@ -126,7 +126,9 @@ size_t cor_kernel_gauss_scratch_len(const CorGauss *gauss, size_t width_px)
 {
     size_t line = width_px + 2 * gauss->radius_px;
 
-    return ring_len(gauss) * width_px + line + 2 * COR_OPS_SLACK_BYTES;
+    size_t strip = width_px > COR_OPS_SLACK_BYTES ? width_px : COR_OPS_SLACK_BYTES;
+
+    return ring_len(gauss) * 2 * strip + line + 2 * COR_OPS_SLACK_BYTES;
 }
 
 /* One pair of taps.  Not inlined: merged with the loop around them, these would not be vectorised.

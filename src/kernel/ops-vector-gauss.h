@@ -21,48 +21,48 @@
 #pragma once
 
 #define STRIP_PX ((size_t) 64)
-#define TAPS_MAX (2 * COR_GAUSS_RADIUS_MAX_PX + 2)
 
-/* One exact sum: the definition. */
-static __attribute__((noinline)) uint8_t exact_down(const CorGauss *gauss, const float *const *taps,
-                                                    size_t x)
+/* One exact sum down a column of a strip: the definition. */
+static __attribute__((noinline)) uint8_t exact_down(const CorGauss *gauss, const float *top)
 {
     size_t radius = gauss->radius_px;
-    double sum = (double) taps[radius][x] * gauss->weights[0];
+    const float *center = top + radius * STRIP_PX;
+    double sum = (double) *center * gauss->weights[0];
 
     for (size_t k = radius; k >= 1; k--) {
-        sum += (double) (taps[radius - k][x] + taps[radius + k][x]) * gauss->weights[k];
+        sum += (double) (center[-(ptrdiff_t) (k * STRIP_PX)] + center[k * STRIP_PX]) *
+               gauss->weights[k];
     }
     return (uint8_t) (int) sum;
 }
 
 /* Lanes where all taps are equal. */
-static unsigned find_flat(const CorGauss *gauss, const float *const *taps, size_t x)
+static unsigned find_flat(const CorGauss *gauss, const float *top)
 {
-    VF32 center = load_f32(taps[gauss->radius_px] + x);
+    VF32 center = load_f32(top + gauss->radius_px * STRIP_PX);
     VS32 is_flat = ~(VS32){0};
 
     for (size_t k = 0; k <= 2 * gauss->radius_px; k++) {
-        is_flat &= load_f32(taps[k] + x) == center;
+        is_flat &= load_f32(top + k * STRIP_PX) == center;
     }
     return bits_s32(is_flat);
 }
 
 /* Set right those lanes of a vector that were in doubt. */
-static __attribute__((noinline)) void settle_down(const CorGauss *gauss, const float *const *taps,
-                                                  size_t x, unsigned doubtful, uint8_t *to)
+static __attribute__((noinline)) void settle_down(const CorGauss *gauss, const float *top,
+                                                  unsigned doubtful, uint8_t *to)
 {
-    unsigned flat = gauss->has_flat_kept ? find_flat(gauss, taps, x) : 0;
+    unsigned flat = gauss->has_flat_kept ? find_flat(gauss, top) : 0;
 
     for (unsigned lanes = doubtful & flat; lanes; lanes &= lanes - 1) {
-        size_t i = x + (size_t) __builtin_ctz(lanes);
+        size_t i = (size_t) __builtin_ctz(lanes);
 
-        to[i] = (uint8_t) (int) taps[gauss->radius_px][i];
+        to[i] = (uint8_t) (int) top[gauss->radius_px * STRIP_PX + i];
     }
     for (unsigned lanes = doubtful & ~flat; lanes; lanes &= lanes - 1) {
-        size_t i = x + (size_t) __builtin_ctz(lanes);
+        size_t i = (size_t) __builtin_ctz(lanes);
 
-        to[i] = exact_down(gauss, taps, i);
+        to[i] = exact_down(gauss, top + i);
     }
 }
 
@@ -75,104 +75,97 @@ INLINE unsigned truncate_down(VF32 sum, VF32 limit, uint8_t *to)
     return bits_near(whole, sum - __builtin_convertvector(whole, VF32), limit);
 }
 
-/* Two rows of a strip: taps[radius] is the centre of the first.  The margin is added to the sums,
- * so that they are above the exact ones and only those just above a whole number are in doubt. */
-INLINE void sum_down(const CorGauss *gauss, size_t radius, const float *const *taps,
-                     uint8_t *const *to)
-{
-    const VF32 margin = gauss->margin - (VF32){0};
-
-    for (size_t x = 0; x < STRIP_PX; x += LANES_32) {
-        VF32 weight = gauss->rough[0] - (VF32){0};
-        VF32 first = fma_f32(load_f32(taps[radius] + x), weight, margin);
-        VF32 second = fma_f32(load_f32(taps[radius + 1] + x), weight, margin);
-        unsigned doubtful[2];
-
-        for (size_t k = 1; k <= radius; k++) {
-            weight = gauss->rough[k] - (VF32){0};
-            first = fma_f32(load_f32(taps[radius - k] + x) + load_f32(taps[radius + k] + x), weight,
-                            first);
-            second =
-                fma_f32(load_f32(taps[radius + 1 - k] + x) + load_f32(taps[radius + 1 + k] + x),
-                        weight, second);
-        }
-        doubtful[0] = truncate_down(first, 2 * margin, to[0] + x);
-        doubtful[1] = truncate_down(second, 2 * margin, to[1] + x);
-        if (__builtin_expect((doubtful[0] | doubtful[1]) != 0, 0)) {
-            settle_down(gauss, taps, x, doubtful[0], to[0]);
-            settle_down(gauss, taps + 1, x, doubtful[1], to[1]);
-        }
-    }
-}
-
-/* Bytes to floats; true if one is not zero. */
-INLINE bool load_strip(const uint8_t *from, float *to)
-{
-    VU8 seen = {0};
-
-    for (size_t x = 0; x < STRIP_PX; x += LANES_8) {
-        seen |= load_u8(from + x);
-    }
-    for (size_t x = 0; x < STRIP_PX; x += LANES_32) {
-        VF32 values = load_u8_f32(from + x);
-
-        __builtin_memcpy(to + x, &values, sizeof(values));
-    }
-    return bits_u8((VU8) (seen != 0)) != 0;
-}
-
 typedef struct Strip {
     const uint8_t *from; /* its first pixel */
     uint8_t *to;
     size_t width_px; /* of the plane */
     size_t height_px;
-    float *ring; /* ring_rows rows of STRIP_PX */
+    float *
+        ring; /* 2 ring_rows rows of STRIP_PX; each is there twice, so that any follow each other */
     size_t ring_rows;
+    /* Per vector of a row: behind the last row, of those that are loaded, where it is not zero. */
+    size_t seen_end[STRIP_PX / LANES_32];
 } Strip;
 
-INLINE void find_taps(const Strip *strip, size_t radius, size_t y, const float **taps)
+INLINE void store_zeros(uint8_t *to)
 {
-    size_t mask = strip->ring_rows - 1;
+    store_s32_u8((VS32){0}, to);
+}
 
-    if (y >= radius && y + 1 + radius < strip->height_px) {
-        for (size_t k = 0; k < 2 * radius + 2; k++) {
-            taps[k] = strip->ring + ((y - radius + k) & mask) * STRIP_PX;
-        }
-        return;
+/* A vector of two rows; top is the first row that the upper one sees.  The margin is added to the
+ * sums, so that they are above the exact ones and only those just above a whole number are in
+ * doubt.
+ */
+INLINE void sum_down(const CorGauss *gauss, size_t radius, const float *top, uint8_t *upper,
+                     uint8_t *lower)
+{
+    const VF32 margin = gauss->margin - (VF32){0};
+    const float *center = top + radius * STRIP_PX;
+    VF32 weight = gauss->rough[0] - (VF32){0};
+    VF32 first = fma_f32(load_f32(center), weight, margin);
+    VF32 second = fma_f32(load_f32(center + STRIP_PX), weight, margin);
+    unsigned doubtful[2];
+
+#pragma GCC unroll 6
+    for (size_t k = 1; k <= radius; k++) {
+        const float *above = center - k * STRIP_PX;
+        const float *below = center + k * STRIP_PX;
+
+        weight = gauss->rough[k] - (VF32){0};
+        first = fma_f32(load_f32(above) + load_f32(below), weight, first);
+        second = fma_f32(load_f32(above + STRIP_PX) + load_f32(below + STRIP_PX), weight, second);
     }
-    /* A mirrored row is never farther away than the radius, so it is in the ring. */
-    for (size_t k = 0; k < 2 * radius + 2; k++) {
-        ptrdiff_t at = (ptrdiff_t) (y + k) - (ptrdiff_t) radius;
-
-        taps[k] = strip->ring + (cor_kernel_mirror(at, strip->height_px) & mask) * STRIP_PX;
+    doubtful[0] = truncate_down(first, 2 * margin, upper);
+    doubtful[1] = truncate_down(second, 2 * margin, lower);
+    if (__builtin_expect((doubtful[0] | doubtful[1]) != 0, 0)) {
+        settle_down(gauss, top, doubtful[0], upper);
+        settle_down(gauss, top + STRIP_PX, doubtful[1], lower);
     }
 }
 
-INLINE void filter_strip(const CorGauss *gauss, size_t radius, const Strip *strip)
+/* Load row i, counted from the first one that is mirrored. */
+INLINE void load_strip(Strip *strip, size_t i, size_t radius)
 {
-    const float *taps[TAPS_MAX];
+    ptrdiff_t y = (ptrdiff_t) i - (ptrdiff_t) radius;
+    size_t row = y >= 0 && y < (ptrdiff_t) strip->height_px
+                     ? (size_t) y
+                     : cor_kernel_mirror(y, strip->height_px);
+    const uint8_t *from = strip->from + row * strip->width_px;
+    float *to = strip->ring + (i & (strip->ring_rows - 1)) * STRIP_PX;
+
+    for (size_t x = 0; x < STRIP_PX; x += LANES_32) {
+        VF32 values = load_u8_f32(from + x);
+
+        __builtin_memcpy(to + x, &values, sizeof(values));
+        __builtin_memcpy(to + strip->ring_rows * STRIP_PX + x, &values, sizeof(values));
+        if (bits_s32(values > 0)) {
+            strip->seen_end[x / LANES_32] = i + 1;
+        }
+    }
+}
+
+INLINE void filter_strip(const CorGauss *gauss, size_t radius, Strip *strip)
+{
     uint8_t unused[STRIP_PX];
     size_t loaded = 0;
-    size_t seen_end = 0; /* behind the last row that is not zero */
 
+    __builtin_memset(strip->seen_end, 0, sizeof(strip->seen_end));
     for (size_t y = 0; y < strip->height_px; y += 2) {
-        uint8_t *to[2] = {strip->to + y * strip->width_px,
-                          y + 1 < strip->height_px ? strip->to + (y + 1) * strip->width_px
-                                                   : unused};
+        const float *top = strip->ring + (y & (strip->ring_rows - 1)) * STRIP_PX;
+        uint8_t *upper = strip->to + y * strip->width_px;
+        uint8_t *lower = y + 1 < strip->height_px ? upper + strip->width_px : unused;
 
-        for (; loaded < strip->height_px && loaded <= y + 1 + radius; loaded++) {
-            if (load_strip(strip->from + loaded * strip->width_px,
-                           strip->ring + (loaded & (strip->ring_rows - 1)) * STRIP_PX)) {
-                seen_end = loaded + 1;
+        for (; loaded <= y + 1 + 2 * radius; loaded++) {
+            load_strip(strip, loaded, radius);
+        }
+        for (size_t x = 0; x < STRIP_PX; x += LANES_32) {
+            if (strip->seen_end[x / LANES_32] <= y) {
+                store_zeros(upper + x);
+                store_zeros(lower + x);
+            } else {
+                sum_down(gauss, radius, top + x, upper + x, lower + x);
             }
         }
-        if (seen_end + radius <= y) {
-            __builtin_memset(to[0], 0, STRIP_PX);
-            __builtin_memset(to[1], 0, STRIP_PX);
-            continue;
-        }
-        find_taps(strip, radius, y, taps);
-        sum_down(gauss, radius, taps, to);
     }
 }
 
