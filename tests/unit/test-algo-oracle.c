@@ -381,7 +381,7 @@ static size_t check_run(const json_t *item, const char *name, const Npy *input,
     return failures;
 }
 
-static size_t check_case(const json_t *item)
+static size_t check_case(const json_t *item, bool has_doubles)
 {
     const char *name = cor_json_string(item, "name", "?");
     bool is_series = json_object_get(item, "slices") != NULL;
@@ -392,7 +392,7 @@ static size_t check_case(const json_t *item)
         print_error("%s: no input\n", name);
         return 1;
     }
-    for (int as_double = 0; as_double <= (input.type == 'h'); as_double++) {
+    for (int as_double = 0; as_double <= (has_doubles && input.type == 'h'); as_double++) {
         double *doubles = as_double ? to_doubles(&input) : NULL;
 
         failures += is_series ? check_series(item, name, &input, doubles)
@@ -421,7 +421,7 @@ static void every_byte_is_that_of_the_reference(void **state)
         print_message("--- %s\n", cor_kernel_isa());
         json_array_foreach(cases, i, item)
         {
-            failures += check_case(item);
+            failures += check_case(item, !cor_kernel_priv_ops_at(k + 1));
         }
     }
     assert_int_equal(failures, 0);
