@@ -143,3 +143,14 @@ bool cor_image_overlay(const CorPlane *plane, const uint8_t *mask, uint8_t *rgb,
     return plane->type == COR_PIXEL_S16 ? overlay_s16(plane, mask, rgb, grey, err)
                                         : overlay_any(plane, mask, rgb, grey, err);
 }
+
+void cor_image_paint_labels(const uint8_t *mask, size_t len, const uint8_t *palette, uint8_t *rgb)
+{
+    for (size_t i = 0; i < len; i++) {
+        const uint8_t *colour = palette + 3 * (size_t) mask[i];
+
+        for (size_t c = 0; mask[i] && c < 3; c++) {
+            rgb[3 * i + c] = (uint8_t) ((4 * colour[c] + 6 * rgb[3 * i + c] + 5) / 10);
+        }
+    }
+}

@@ -28,6 +28,16 @@ extern "C" {
 COR_MUSTCHECK bool cor_image_overlay(const CorPlane *plane, const uint8_t *mask, uint8_t *rgb,
                                      uint8_t *grey, CorError *err);
 
+/**
+ * Paint label numbers over a picture: 0.4 of the label's colour and 0.6 of what is there, as
+ * cor_image_overlay() does with magenta.
+ *
+ * @param mask     len label numbers; 0 leaves the pixel as it is
+ * @param palette  256 colours of 3 bytes by label number
+ * @param rgb      len * 3 bytes
+ */
+void cor_image_paint_labels(const uint8_t *mask, size_t len, const uint8_t *palette, uint8_t *rgb);
+
 #ifdef __cplusplus
 }
 #endif
