@@ -113,26 +113,89 @@ void cor_dicom_priv_write_us(CorDicomWriter *writer, uint32_t tag, uint16_t valu
     cor_dicom_priv_write(writer, tag, COR_DICOM_VR('U', 'S'), bytes, sizeof(bytes));
 }
 
-void cor_dicom_priv_begin_item(CorDicomWriter *writer, uint32_t sequence_tag)
+void cor_dicom_priv_write_us_values(CorDicomWriter *writer, uint32_t tag, const uint16_t *values,
+                                    size_t len)
+{
+    uint8_t *value = cor_dicom_priv_write_head(writer, tag, COR_DICOM_VR('U', 'S'), 2 * len);
+
+    for (size_t i = 0; value && i < len; i++) {
+        set_u16(value + 2 * i, values[i]);
+    }
+}
+
+void cor_dicom_priv_write_ul_values(CorDicomWriter *writer, uint32_t tag, const uint32_t *values,
+                                    size_t len)
+{
+    uint8_t *value = cor_dicom_priv_write_head(writer, tag, COR_DICOM_VR('U', 'L'), 4 * len);
+
+    for (size_t i = 0; value && i < len; i++) {
+        set_u32(value + 4 * i, values[i]);
+    }
+}
+
+void cor_dicom_priv_write_at(CorDicomWriter *writer, uint32_t tag, uint32_t value)
+{
+    const uint16_t words[2] = {(uint16_t) (value >> 16), (uint16_t) value};
+    uint8_t *bytes = cor_dicom_priv_write_head(writer, tag, COR_DICOM_VR('A', 'T'), 4);
+
+    for (size_t i = 0; bytes && i < 2; i++) {
+        set_u16(bytes + 2 * i, words[i]);
+    }
+}
+
+void cor_dicom_priv_begin_sequence(CorDicomWriter *writer, uint32_t sequence_tag)
 {
     put_head(writer, sequence_tag, COR_DICOM_VR('S', 'Q'), UNDEFINED_LENGTH);
+}
+
+void cor_dicom_priv_begin_member(CorDicomWriter *writer)
+{
     put_head(writer, COR_DICOM_TAG_ITEM, COR_DICOM_VR_NONE, UNDEFINED_LENGTH);
+}
+
+void cor_dicom_priv_end_member(CorDicomWriter *writer)
+{
+    put_head(writer, COR_DICOM_TAG_ITEM_END, COR_DICOM_VR_NONE, 0);
+}
+
+void cor_dicom_priv_end_sequence(CorDicomWriter *writer)
+{
+    put_head(writer, COR_DICOM_TAG_SEQUENCE_END, COR_DICOM_VR_NONE, 0);
+}
+
+void cor_dicom_priv_write_empty_sequence(CorDicomWriter *writer, uint32_t sequence_tag)
+{
+    put_head(writer, sequence_tag, COR_DICOM_VR('S', 'Q'), 0);
+}
+
+void cor_dicom_priv_begin_item(CorDicomWriter *writer, uint32_t sequence_tag)
+{
+    cor_dicom_priv_begin_sequence(writer, sequence_tag);
+    cor_dicom_priv_begin_member(writer);
 }
 
 void cor_dicom_priv_end_item(CorDicomWriter *writer)
 {
-    put_head(writer, COR_DICOM_TAG_ITEM_END, COR_DICOM_VR_NONE, 0);
-    put_head(writer, COR_DICOM_TAG_SEQUENCE_END, COR_DICOM_VR_NONE, 0);
+    cor_dicom_priv_end_member(writer);
+    cor_dicom_priv_end_sequence(writer);
+}
+
+void cor_dicom_priv_write_concept(CorDicomWriter *writer, uint32_t sequence_tag,
+                                  const CorDicomCode *concept)
+{
+    cor_dicom_priv_begin_item(writer, sequence_tag);
+    cor_dicom_priv_write_text(writer, 0x00080100, COR_DICOM_VR('S', 'H'), concept->value);
+    cor_dicom_priv_write_text(writer, 0x00080102, COR_DICOM_VR('S', 'H'), concept->scheme);
+    cor_dicom_priv_write_text(writer, 0x00080104, COR_DICOM_VR('L', 'O'), concept->meaning);
+    cor_dicom_priv_end_item(writer);
 }
 
 void cor_dicom_priv_write_code(CorDicomWriter *writer, uint32_t sequence_tag, const char *code,
                                const char *meaning)
 {
-    cor_dicom_priv_begin_item(writer, sequence_tag);
-    cor_dicom_priv_write_text(writer, 0x00080100, COR_DICOM_VR('S', 'H'), code);
-    cor_dicom_priv_write_text(writer, 0x00080102, COR_DICOM_VR('S', 'H'), "DCM");
-    cor_dicom_priv_write_text(writer, 0x00080104, COR_DICOM_VR('L', 'O'), meaning);
-    cor_dicom_priv_end_item(writer);
+    const CorDicomCode concept = {code, "DCM", meaning};
+
+    cor_dicom_priv_write_concept(writer, sequence_tag, &concept);
 }
 
 void cor_dicom_priv_write_meta(CorDicomWriter *writer, const char *sop_class_uid,

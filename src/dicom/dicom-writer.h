@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dicom/dicom-source.h"
+
 typedef struct CorDicomWriter {
     uint8_t *data;
     size_t size; /* written so far */
@@ -47,9 +49,33 @@ void cor_dicom_priv_begin_item(CorDicomWriter *writer, uint32_t sequence_tag);
 /** End the item and its sequence. */
 void cor_dicom_priv_end_item(CorDicomWriter *writer);
 
+/** Begin a sequence of any number of items; each is begun and ended inside it. */
+void cor_dicom_priv_begin_sequence(CorDicomWriter *writer, uint32_t sequence_tag);
+void cor_dicom_priv_begin_member(CorDicomWriter *writer);
+void cor_dicom_priv_end_member(CorDicomWriter *writer);
+void cor_dicom_priv_end_sequence(CorDicomWriter *writer);
+
+/** Write a sequence of no items. */
+void cor_dicom_priv_write_empty_sequence(CorDicomWriter *writer, uint32_t sequence_tag);
+
+/** Write several US. */
+void cor_dicom_priv_write_us_values(CorDicomWriter *writer, uint32_t tag, const uint16_t *values,
+                                    size_t len);
+
+/** Write several UL. */
+void cor_dicom_priv_write_ul_values(CorDicomWriter *writer, uint32_t tag, const uint32_t *values,
+                                    size_t len);
+
+/** Write an attribute tag. */
+void cor_dicom_priv_write_at(CorDicomWriter *writer, uint32_t tag, uint32_t value);
+
 /** Write a sequence of one coded concept of DICOM's own vocabulary (PS3.16 annex D). */
 void cor_dicom_priv_write_code(CorDicomWriter *writer, uint32_t sequence_tag, const char *code,
                                const char *meaning);
+
+/** Write a sequence of one coded concept of any vocabulary. */
+void cor_dicom_priv_write_concept(CorDicomWriter *writer, uint32_t sequence_tag,
+                                  const CorDicomCode *concept);
 
 /** Write preamble and meta header; call it first (PS3.10 section 7.1). */
 void cor_dicom_priv_write_meta(CorDicomWriter *writer, const char *sop_class_uid,
