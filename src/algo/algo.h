@@ -107,10 +107,12 @@ typedef struct CorAlgorithm {
     const char *version; /* semantic version; a change of any output bit changes it */
     const char *title;
     const char *description;
-    const char *params_schema;  /* JSON text, from schema/algorithms/<id>.json */
-    unsigned scopes;            /* CorScope bits */
-    const char *const *outputs; /* what it can make, NULL-terminated: "overlay", ... */
-    const CorAlgoLabel *labels; /* what it can find, at most COR_ALGO_LABELS_MAX */
+    const char *params_schema;   /* JSON text, from schema/algorithms/<id>.json */
+    unsigned scopes;             /* CorScope bits */
+    const char *const *outputs;  /* what it can make, NULL-terminated: "overlay", ... */
+    const char *const *defaults; /* of those, what is made if nobody says; NULL: all */
+    CorAlgoCode family;          /* what kind of algorithm it is: CID 7162 */
+    const CorAlgoLabel *labels;  /* what it can find, at most COR_ALGO_LABELS_MAX */
     size_t label_len;
     bool is_volumetric; /* the mask of a slice depends on the other slices: names of what is derived
                            take the scope in */

@@ -146,7 +146,9 @@ static bool check(const json_t *json, CorError *err)
     return cor_algo_priv_processing_1_read(json, &params, err);
 }
 
-static const char *const outputs[] = {"overlay", NULL};
+static const char *const outputs[] = {"overlay", "segmentation", "report",
+                                      "preview", "measurements", NULL};
+static const char *const defaults[] = {"overlay", NULL};
 
 const CorAlgorithm cor_algo_priv_processing_1 = {
     .id = "processing_1",
@@ -159,6 +161,8 @@ const CorAlgorithm cor_algo_priv_processing_1 = {
     .params_schema = cor_algo_priv_schema_processing_1,
     .scopes = COR_SCOPE_IMAGE | COR_SCOPE_SERIES,
     .outputs = outputs,
+    .defaults = defaults,
+    .family = {"123104", "DCM", "Morphological Operations"},
     .labels = cor_algo_priv_liver_labels,
     .label_len = COR_ALGO_PRIV_LIVER_LABEL_LEN,
     .check = check,

@@ -157,7 +157,9 @@ static bool check(const json_t *json, CorError *err)
     return cor_algo_priv_processing_6_read(json, &params, err);
 }
 
-static const char *const outputs[] = {"overlay", NULL};
+static const char *const outputs[] = {"overlay", "segmentation", "report",
+                                      "preview", "measurements", NULL};
+static const char *const defaults[] = {"overlay", NULL};
 
 const CorAlgorithm cor_algo_priv_processing_6 = {
     .id = "processing_6",
@@ -170,6 +172,8 @@ const CorAlgorithm cor_algo_priv_processing_6 = {
     .params_schema = cor_algo_priv_schema_processing_6,
     .scopes = COR_SCOPE_IMAGE | COR_SCOPE_SERIES,
     .outputs = outputs,
+    .defaults = defaults,
+    .family = {"123104", "DCM", "Morphological Operations"},
     .labels = cor_algo_priv_liver_labels,
     .label_len = COR_ALGO_PRIV_LIVER_LABEL_LEN,
     .check = check,

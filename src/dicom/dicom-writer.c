@@ -198,6 +198,14 @@ void cor_dicom_priv_write_code(CorDicomWriter *writer, uint32_t sequence_tag, co
     cor_dicom_priv_write_concept(writer, sequence_tag, &concept);
 }
 
+void cor_dicom_priv_write_template(CorDicomWriter *writer, const char *identifier)
+{
+    cor_dicom_priv_begin_item(writer, 0x0040A504);
+    cor_dicom_priv_write_text(writer, 0x00080105, COR_DICOM_VR('C', 'S'), "DCMR");
+    cor_dicom_priv_write_text(writer, 0x0040DB00, COR_DICOM_VR('C', 'S'), identifier);
+    cor_dicom_priv_end_item(writer);
+}
+
 void cor_dicom_priv_write_meta(CorDicomWriter *writer, const char *sop_class_uid,
                                const char *sop_instance_uid, const char *transfer_syntax_uid)
 {

@@ -77,6 +77,9 @@ void cor_dicom_priv_write_code(CorDicomWriter *writer, uint32_t sequence_tag, co
 void cor_dicom_priv_write_concept(CorDicomWriter *writer, uint32_t sequence_tag,
                                   const CorDicomCode *concept);
 
+/** Write which template of PS3.16 a content item follows. */
+void cor_dicom_priv_write_template(CorDicomWriter *writer, const char *identifier);
+
 /** Write preamble and meta header; call it first (PS3.10 section 7.1). */
 void cor_dicom_priv_write_meta(CorDicomWriter *writer, const char *sop_class_uid,
                                const char *sop_instance_uid, const char *transfer_syntax_uid);

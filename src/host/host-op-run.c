@@ -2,29 +2,21 @@
 /* run: an algorithm over the slices of a request.
  *
  * Headers are read first, to put the slices in order; pixels when the algorithm asks for a slice,
- * so that one is in memory at a time.  What comes out for a slice is drawn, written as a Secondary
- * Capture and sent at once, so that a series of any length needs no more memory than one slice.
- *
- * Names are a function of the inputs (invariant 5): the instance of source SOP Instance UID,
- * algorithm, version and parameters; the series of source Series UID, algorithm, version and
- * parameters.
+ * so that one is in memory at a time.  What comes out for a slice is drawn, written and sent at
+ * once; what is made of the whole run, at the end, from masks of one bit per pixel.  So a series of
+ * any length needs little more memory than the algorithm.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "algo/algo.h"
 #include "base/array.h"
-#include "base/id.h"
 #include "base/time.h"
-#include "dicom/dicom-capture.h"
-#include "host/host-op.h"
-#include "host/host-slices.h"
-#include "image/overlay.h"
+#include "host/host-renditions.h"
 
-/* Over all slices; means and deviations are those of all pixels found. */
+/* Over all slices of an algorithm that measures by itself; means and deviations are those of all
+ * pixels found. */
 typedef struct Totals {
-    size_t found_len;
     double area_px;
     double area_mm2;
     bool has_area_mm2;
@@ -33,27 +25,13 @@ typedef struct Totals {
 } Totals;
 
 typedef struct Run {
-    CorHostContext *host;
-    const CorAlgorithm *algorithm;
-    const json_t *params;
-    char *params_text; /* canonical */
-    int64_t accepted_unix_ms;
-    bool wants_overlay;
-    CorHostSlices slices;
-    /* The slice that is loaded. */
-    size_t loaded; /* index into slices; slices.len: none */
-    CorDicom *dicom;
-    CorDicomFrame *values;
-    uint8_t *picture;
-    size_t picture_bytes;
+    CorHostRunning running; /* first */
     Totals totals;
-    json_t *measurements; /* of the latest slice */
-    json_t *conclusion;   /* of the algorithm, NULL if it had none */
     bool has_reported;
     int64_t emit_us;
 } Run;
 
-static void unload(Run *run)
+void cor_host_priv_run_unload(CorHostRunning *run)
 {
     cor_dicom_frame_free(run->values);
     cor_dicom_free(run->dicom);
@@ -64,67 +42,86 @@ static void unload(Run *run)
 
 static void run_done(Run *run)
 {
-    unload(run);
-    cor_host_priv_slices_done(&run->slices);
-    free(run->picture);
-    free(run->params_text);
-    json_decref(run->measurements);
-    json_decref(run->conclusion);
+    CorHostRunning *running = &run->running;
+
+    cor_host_priv_run_unload(running);
+    cor_host_priv_slices_done(&running->slices);
+    cor_host_priv_tally_done(&running->tally);
+    free(running->picture);
+    free(running->params_text);
+    free(running->uids);
+    json_decref(running->measurements);
+    json_decref(running->conclusion);
+    json_decref(running->slice_figures);
+    json_decref(running->summary);
 }
+
+/* --- what the algorithm calls --- */
 
 /* Report; the first report of a run is 0 and the last 1, whatever the algorithm says. */
 static bool report(void *context, double fraction, CorError *err)
 {
     Run *run = context;
+    CorHostContext *host = run->running.host;
 
     if (!run->has_reported) {
         run->has_reported = true;
-        if (!cor_host_priv_progress(run->host, 0, "compute", err)) {
+        if (!cor_host_priv_progress(host, 0, "compute", err)) {
             return false;
         }
     }
     /* The 1 comes when everything has been sent. */
-    return fraction >= 1 ? cor_host_priv_check(run->host, err)
-                         : cor_host_priv_progress(run->host, fraction, "compute", err);
-}
-
-/* What the header says of a slice. */
-static CorAlgoSlice describe_slice(const CorHostSlice *source)
-{
-    CorAlgoSlice slice = {.plane = {.width_px = source->columns, .height_px = source->rows},
-                          .row_spacing_mm = source->row_spacing_mm,
-                          .column_spacing_mm = source->column_spacing_mm,
-                          .thickness_mm = source->thickness_mm,
-                          .has_place = source->has_position};
-
-    memcpy(slice.position_mm, source->position_mm, sizeof(slice.position_mm));
-    memcpy(slice.orientation, source->orientation, sizeof(slice.orientation));
-    return slice;
+    return fraction >= 1 ? cor_host_priv_check(host, err)
+                         : cor_host_priv_progress(host, fraction, "compute", err);
 }
 
 static bool describe(void *context, size_t slice, CorAlgoSlice *ret_slice, CorError *err)
 {
     const Run *run = context;
 
-    if (slice >= run->slices.len) {
+    if (slice >= run->running.slices.len) {
         return cor_fail(err, COR_ERR_BUG, "the algorithm asks for a slice that there is not");
     }
-    *ret_slice = describe_slice(&run->slices.items[slice]);
+    const CorDicomSource *source = &run->running.slices.items[slice].source;
+    *ret_slice = (CorAlgoSlice){
+        .plane = {.width_px = source->columns, .height_px = source->rows},
+        .row_spacing_mm = source->row_spacing_mm,
+        .column_spacing_mm = source->column_spacing_mm,
+        .thickness_mm = source->thickness_mm,
+        .has_place = source->has_place,
+    };
+    memcpy(ret_slice->position_mm, source->position_mm, sizeof(source->position_mm));
+    memcpy(ret_slice->orientation, source->orientation, sizeof(source->orientation));
     return true;
+}
+
+bool cor_host_priv_run_load(CorHostRunning *run, size_t slice, CorError *err)
+{
+    const CorHostSlice *wanted = &run->slices.items[slice];
+
+    if (run->loaded == slice && run->values) {
+        return true;
+    }
+    cor_dicom_frame_free(run->values);
+    run->values = NULL;
+    if (!run->dicom || run->opened_input != wanted->input) {
+        cor_host_priv_run_unload(run);
+        run->loaded = slice; /* for whoever names the image that failed */
+        run->opened_input = wanted->input;
+        if (!cor_host_priv_open_input(run->host, wanted->input, &run->dicom, err)) {
+            return false;
+        }
+    }
+    run->loaded = slice;
+    return cor_dicom_modality_plane(run->dicom, wanted->source.frame, &run->values, err);
 }
 
 static bool load(void *context, size_t slice, CorAlgoSlice *ret_slice, CorError *err)
 {
-    Run *run = context;
+    CorHostRunning *run = context;
 
-    if (!describe(run, slice, ret_slice, err)) {
-        return false;
-    }
-    unload(run);
-    run->loaded = slice;
-    if (!cor_host_priv_check(run->host, err) ||
-        !cor_host_priv_open_input(run->host, run->slices.items[slice].input, &run->dicom, err) ||
-        !cor_dicom_modality_plane(run->dicom, 0, &run->values, err)) {
+    if (!describe(context, slice, ret_slice, err) || !cor_host_priv_check(run->host, err) ||
+        !cor_host_priv_run_load(run, slice, err)) {
         return false;
     }
     ret_slice->plane = *cor_dicom_frame_plane(run->values);
@@ -138,10 +135,6 @@ static void add_up(Totals *totals, const CorAlgoResult *result)
     double mean = cor_json_number(measured, "mean_hu", 0);
     double deviation = cor_json_number(measured, "sd_hu", 0);
 
-    if (!result->is_found) {
-        return;
-    }
-    totals->found_len++;
     totals->area_px += area;
     totals->has_area_mm2 |= json_object_get(measured, "area_mm2") != NULL;
     totals->area_mm2 += cor_json_number(measured, "area_mm2", 0);
@@ -149,98 +142,41 @@ static void add_up(Totals *totals, const CorAlgoResult *result)
     totals->squares += area * (deviation * deviation + mean * mean);
 }
 
-/* Grey slice with its mask, in the run's buffer. */
-static bool draw(Run *run, const uint8_t *mask, CorPlane *ret_plane, CorError *err)
+/* What the algorithm says of a slice, and what was measured of each label. */
+static bool measure(CorHostRunning *run, const CorAlgoResult *result, CorError *err)
 {
-    const CorPlane *grey = cor_dicom_frame_plane(run->values);
-    size_t row_bytes = 0;
-    size_t size = 0;
+    json_t *json = result->measurements ? json_copy(result->measurements)
+                                        : json_pack("{s:b}", "found", result->is_found);
 
-    if (!cor_size_mul(grey->width_px, 3, &row_bytes, err) ||
-        !cor_size_mul(row_bytes, grey->height_px, &size, err)) {
-        return false;
+    if (!json || json_object_set_new(json, "labels", cor_host_priv_tally_slice(&run->tally)) != 0) {
+        json_decref(json);
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for measurements");
     }
-    if (size > run->picture_bytes) {
-        free(run->picture);
-        run->picture = malloc(size);
-        run->picture_bytes = run->picture ? size : 0;
-    }
-    if (!run->picture) {
-        return cor_fail(err, COR_ERR_NOMEM, "out of memory for an overlay");
-    }
-    *ret_plane = (CorPlane){.data = run->picture,
-                            .width_px = grey->width_px,
-                            .height_px = grey->height_px,
-                            .row_bytes = row_bytes,
-                            .type = COR_PIXEL_RGB8};
-    return cor_image_overlay(grey, mask, run->picture, NULL, err);
+    json_decref(run->measurements);
+    run->measurements = json;
+    return true;
 }
 
-/* The catalogue record of what was written: whoever stores it need not look into it. */
-static bool make_record(const void *file, size_t size, json_t **ret_record, CorError *err)
+static bool take(Run *run, const CorAlgoResult *result, CorError *err)
 {
-    COR_CLEANUP(cor_dicom_freep) CorDicom *dicom = NULL;
-    const CorDicomLimits limits = {.json_bytes_max = 512 * 1024};
-    char *text = NULL;
-    size_t text_size = 0;
+    CorHostRunning *running = &run->running;
+    CorAlgoSlice slice;
 
-    if (!cor_dicom_open_memory(file, size, &limits, &dicom, err) ||
-        !cor_dicom_index_json(dicom, &text, &text_size, err)) {
-        cor_error_wrap(err, "derived object");
+    if (!load(run, result->slice, &slice, err)) {
         return false;
     }
-    bool ok = cor_json_parse(text, text_size, ret_record, err);
-    free(text);
-    return ok;
-}
-
-static bool send_capture(Run *run, const CorAlgoResult *result, const CorDicomCapture *capture,
-                         CorError *err)
-{
-    const CorHostSlice *source = &run->slices.items[result->slice];
-    COR_CLEANUP(cor_json_freep) json_t *output = NULL;
-    uint8_t *file = NULL;
-    size_t size = 0;
-    json_t *record = NULL;
-
-    if (!cor_dicom_write_secondary_capture(run->dicom, 0, capture, &file, &size, err)) {
-        return false;
+    CorHostSlice *emitted = &running->slices.items[result->slice];
+    if (emitted->is_emitted) {
+        return cor_fail(err, COR_ERR_BUG, "the algorithm emits a slice twice");
     }
-    bool ok = make_record(file, size, &record, err);
-    if (ok) {
-        output = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:O*, s:o}", "role", "overlay",
-                           "media_type", "application/dicom", "source", (json_int_t) source->input,
-                           "sop_instance_uid", capture->sop_instance_uid, "series_instance_uid",
-                           capture->series_instance_uid, "source_sop_instance_uid",
-                           source->sop_instance_uid, "found", result->is_found, "measurements",
-                           result->measurements, "record", record);
-        ok = cor_host_priv_output(run->host, output, file, size, err);
+    emitted->is_emitted = true;
+    if (result->is_found) {
+        running->found_len++;
+        add_up(&run->totals, result);
     }
-    free(file);
-    return ok;
-}
-
-static bool emit_overlay(Run *run, const CorAlgoResult *result, CorError *err)
-{
-    const CorHostSlice *source = &run->slices.items[result->slice];
-    const CorAlgorithm *algorithm = run->algorithm;
-    const char *instance[] = {source->sop_instance_uid, algorithm->id, algorithm->version,
-                              run->params_text};
-    const char *series[] = {source->series_instance_uid, algorithm->id, algorithm->version,
-                            run->params_text};
-    char sop_instance_uid[COR_UID_SIZE];
-    char series_instance_uid[COR_UID_SIZE];
-    CorDicomCapture capture = {.algo_id = algorithm->id,
-                               .algo_version = algorithm->version,
-                               .algo_title = algorithm->title,
-                               .params_text = run->params_text,
-                               .sop_instance_uid = sop_instance_uid,
-                               .series_instance_uid = series_instance_uid,
-                               .content_unix_ms = run->accepted_unix_ms};
-
-    cor_uid_from_texts(instance, COR_ARRAY_LEN(instance), sop_instance_uid);
-    cor_uid_from_texts(series, COR_ARRAY_LEN(series), series_instance_uid);
-    return draw(run, result->mask, &capture.plane, err) && send_capture(run, result, &capture, err);
+    return cor_host_priv_tally_add(&running->tally, result->slice, &slice, result->mask,
+                                   emitted->extent_mm, err) &&
+           measure(running, result, err) && cor_host_priv_render_slice(running, result, err);
 }
 
 static bool emit(void *context, const CorAlgoResult *result, CorError *err)
@@ -248,27 +184,14 @@ static bool emit(void *context, const CorAlgoResult *result, CorError *err)
     Run *run = context;
     int64_t before_us = cor_time_us();
 
-    if (result->slice != run->loaded) {
-        CorAlgoSlice again;
-        if (!load(run, result->slice, &again, err)) {
-            return false;
-        }
-    }
-    if (run->slices.items[result->slice].is_emitted) {
-        return cor_fail(err, COR_ERR_BUG, "the algorithm emits a slice twice");
-    }
-    run->slices.items[result->slice].is_emitted = true;
-    add_up(&run->totals, result);
-    json_decref(run->measurements);
-    run->measurements = json_incref(result->measurements);
-    bool ok = !run->wants_overlay || emit_overlay(run, result, err);
+    bool ok = take(run, result, err);
     run->emit_us += cor_time_us() - before_us;
     return ok;
 }
 
 static bool conclude(void *context, const json_t *measurements, CorError *err)
 {
-    Run *run = context;
+    CorHostRunning *run = context;
 
     if (run->conclusion || !json_is_object(measurements)) {
         return cor_fail(err, COR_ERR_BUG, "the algorithm concludes twice, or with nothing");
@@ -277,18 +200,24 @@ static bool conclude(void *context, const json_t *measurements, CorError *err)
     return run->conclusion || cor_fail(err, COR_ERR_NOMEM, "out of memory for measurements");
 }
 
-static bool is_wanted(const json_t *outputs, const char *role)
+/* --- the request --- */
+
+static bool is_wanted(const json_t *outputs, const CorAlgorithm *algorithm, const char *role)
 {
     size_t i = 0;
     json_t *name = NULL;
+    bool is_made = false;
 
+    for (const char *const *made = algorithm->outputs; *made; made++) {
+        is_made = is_made || strcmp(*made, role) == 0;
+    }
     if (!json_is_array(outputs)) {
-        return true;
+        return is_made;
     }
     json_array_foreach(outputs, i, name)
     {
         if (json_is_string(name) && strcmp(json_string_value(name), role) == 0) {
-            return true;
+            return is_made;
         }
     }
     return false;
@@ -302,15 +231,28 @@ static unsigned scope_bit(const char *name)
                                          : 0;
 }
 
-static bool read_request(Run *run, const json_t *request, CorError *err)
+static void read_wishes(CorHostRunning *run, const json_t *outputs)
 {
-    const char *scope = cor_json_string(request, "scope", "image");
+    const CorAlgorithm *algorithm = run->algorithm;
 
+    run->wishes = (CorHostWishes){
+        .overlay = is_wanted(outputs, algorithm, "overlay"),
+        .segmentation = is_wanted(outputs, algorithm, "segmentation"),
+        .report = is_wanted(outputs, algorithm, "report"),
+        .preview = is_wanted(outputs, algorithm, "preview"),
+        .measurements = is_wanted(outputs, algorithm, "measurements"),
+    };
+    run->tally.keeps_masks = run->wishes.segmentation || run->wishes.report || run->wishes.preview;
+}
+
+static bool read_request(CorHostRunning *run, const json_t *request, CorError *err)
+{
+    run->scope = cor_json_string(request, "scope", "image");
     run->algorithm = cor_algo_find(cor_json_string(request, "algo_id", ""));
     if (!run->algorithm) {
         return cor_fail(err, COR_ERR_NOT_FOUND, "the host does not know this algorithm");
     }
-    if (!(run->algorithm->scopes & scope_bit(scope))) {
+    if (!(run->algorithm->scopes & scope_bit(run->scope))) {
         return cor_fail(err, COR_ERR_UNSUPPORTED, "%s does not work on this scope",
                         run->algorithm->id);
     }
@@ -323,22 +265,29 @@ static bool read_request(Run *run, const json_t *request, CorError *err)
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for parameters");
     }
     run->accepted_unix_ms = cor_json_integer(request, "accepted_unix_ms", 0);
-    run->wants_overlay = is_wanted(json_object_get(request, "outputs"), "overlay");
+    if (!cor_host_priv_tally_init(&run->tally, run->algorithm->labels, run->algorithm->label_len,
+                                  err)) {
+        return false;
+    }
+    for (size_t i = 0; i < run->algorithm->label_len; i++) {
+        const CorAlgoLabel *label = &run->algorithm->labels[i];
+        memcpy(run->palette + 3 * (size_t) label->number, label->rgb, sizeof(label->rgb));
+    }
+    read_wishes(run, json_object_get(request, "outputs"));
     return true;
 }
 
-/* A slice's own measurements, or those of a whole series. */
-static json_t *summarise(const Run *run)
+/* --- the result --- */
+
+/* Sums over the slices of an algorithm that measures each by itself. */
+static json_t *summarise_slices(const Run *run)
 {
     const Totals *totals = &run->totals;
-
-    if (run->slices.len == 1 && run->measurements && !run->conclusion) {
-        return json_incref(run->measurements);
-    }
     json_t *json =
-        json_pack("{s:b, s:I, s:I, s:I}", "found", totals->found_len > 0, "slices",
-                  (json_int_t) run->slices.len, "found_slices", (json_int_t) totals->found_len,
-                  "area_px", (json_int_t) totals->area_px);
+        json_pack("{s:b, s:I, s:I, s:I}", "found", run->running.found_len > 0, "slices",
+                  (json_int_t) run->running.slices.len, "found_slices",
+                  (json_int_t) run->running.found_len, "area_px", (json_int_t) totals->area_px);
+
     if (json && totals->has_area_mm2) {
         (void) json_object_set_new(json, "area_mm2", json_real(totals->area_mm2));
     }
@@ -348,55 +297,96 @@ static json_t *summarise(const Run *run)
         (void) json_object_set_new(json, "mean_hu", json_real(mean));
         (void) json_object_set_new(json, "sd_hu", json_real(sqrt(COR_MAX(variance, 0.0))));
     }
-    if (json && run->conclusion) {
-        (void) json_object_update(json, run->conclusion);
-    }
     return json;
 }
 
-static bool compute(Run *run, json_t **ret_result, CorError *err)
+/* What the algorithm concluded of a label comes before what was measured of it. */
+static void conclude_labels(json_t *labels, const json_t *said)
 {
-    CorAlgoJob job = {.params = run->params,
-                      .slice_len = run->slices.len,
+    const char *id = NULL;
+    json_t *figures = NULL;
+
+    json_object_foreach((json_t *) (uintptr_t) said, id, figures)
+    {
+        json_t *measured = json_object_get(labels, id);
+        if (json_is_object(measured)) {
+            (void) json_object_update(measured, figures);
+        } else {
+            (void) json_object_set(labels, id, figures);
+        }
+    }
+}
+
+/* A slice's own measurements, or those of a whole series; all labels in both. */
+static bool summarise(Run *run, CorError *err)
+{
+    CorHostRunning *running = &run->running;
+    json_t *labels = cor_host_priv_tally_total(&running->tally);
+    json_t *json = running->slices.len == 1 && running->measurements
+                       ? json_copy(running->measurements)
+                       : summarise_slices(run);
+
+    if (running->conclusion) {
+        conclude_labels(labels, json_object_get(running->conclusion, "labels"));
+        (void) json_object_update(json, running->conclusion);
+    }
+    if (json_object_set_new(json, "labels", labels) != 0) {
+        json_decref(json);
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for measurements");
+    }
+    running->summary = json;
+    return true;
+}
+
+static bool compute(Run *run, CorError *err)
+{
+    CorHostRunning *running = &run->running;
+    CorAlgoJob job = {.params = running->params,
+                      .slice_len = running->slices.len,
                       .describe = describe,
                       .load = load,
                       .emit = emit,
                       .progress = report,
                       .conclude = conclude,
                       .context = run};
-    int64_t before_us = cor_time_us();
 
     if (!report(run, 0, err)) {
         return false;
     }
-    if (!run->algorithm->run(&job, err)) {
-        if (run->loaded < run->slices.len && err->code != COR_ERR_CANCELLED) {
-            cor_error_wrap(err, "image %s", run->slices.items[run->loaded].sop_instance_uid);
+    if (!running->algorithm->run(&job, err)) {
+        if (running->loaded < running->slices.len && err->code != COR_ERR_CANCELLED) {
+            cor_error_wrap(err, "image %s",
+                           running->slices.items[running->loaded].source.sop_instance_uid);
         }
         return false;
     }
-    if (!cor_host_priv_progress(run->host, 1, "compute", err)) {
-        return false;
-    }
-    double total_ms = (double) (cor_time_us() - before_us) / 1000;
-    *ret_result = json_pack("{s:b, s:s, s:o, s:{s:f, s:f}}", "found", run->totals.found_len > 0,
-                            "algo_version", run->algorithm->version, "measurements", summarise(run),
-                            "timing_ms", "compute", total_ms - (double) run->emit_us / 1000,
-                            "total", total_ms);
-    return *ret_result || cor_fail(err, COR_ERR_NOMEM, "out of memory for a result");
+    int64_t before_us = cor_time_us();
+    bool ok = summarise(run, err) && cor_host_priv_render_run(running, err);
+    run->emit_us += cor_time_us() - before_us;
+    return ok && cor_host_priv_progress(running->host, 1, "compute", err);
 }
 
 static bool run_request(CorHostContext *context, const json_t *request, json_t **ret_result,
                         CorError *err)
 {
-    COR_CLEANUP(run_done) Run run = {.host = context};
+    COR_CLEANUP(run_done) Run run = {.running = {.host = context}};
+    CorHostRunning *running = &run.running;
 
-    if (!read_request(&run, request, err) ||
-        !cor_host_priv_slices_read(context, &run.slices, err)) {
+    if (!read_request(running, request, err) ||
+        !cor_host_priv_slices_read(context, &running->slices, err)) {
         return false;
     }
-    run.loaded = run.slices.len;
-    return compute(&run, ret_result, err);
+    running->loaded = running->slices.len;
+    int64_t before_us = cor_time_us();
+    if (!compute(&run, err)) {
+        return false;
+    }
+    double total_ms = (double) (cor_time_us() - before_us) / 1000;
+    *ret_result =
+        json_pack("{s:b, s:s, s:O, s:{s:f, s:f}}", "found", running->found_len > 0, "algo_version",
+                  running->algorithm->version, "measurements", running->summary, "timing_ms",
+                  "compute", total_ms - (double) run.emit_us / 1000, "total", total_ms);
+    return *ret_result || cor_fail(err, COR_ERR_NOMEM, "out of memory for a result");
 }
 
 const CorHostOperation cor_host_priv_op_run = {.name = "run", .run = run_request};

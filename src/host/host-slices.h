@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The slices of a request, in the order in which they lie in the patient.
+/* The slices of a request, in the order in which they lie in the patient.  Each frame of a
+ * multi-frame image is a slice.
  *
  * Ownership  cor_host_priv_slices_read() gives slices to be done with.
  * Threads    One thread at a time.
  * Blocking   Reads the header of each input, about 0.1 ms.
  * Errors     INVALID: an input is not the object that it was said to be, or there is none.
- *            UNSUPPORTED: several frames.  Others as dicom/dicom.h.  The text names the input.
+ *            LIMIT: more slices than COR_HOST_SLICES_MAX.  Others as dicom/dicom.h.  The text names
+ *            the input.
  * Units      Millimetres.
  */
 #pragma once
 
-#include "base/id.h"
+#include "dicom/dicom-source.h"
 #include "host/host-op.h"
 
-typedef struct CorDicom CorDicom; /* dicom/dicom.h */
+#define COR_HOST_SLICES_MAX ((size_t) 16000)
 
 /** Open input i as a DICOM file, within the limits that the pool was given. */
 COR_MUSTCHECK bool cor_host_priv_open_input(CorHostContext *context, size_t i, CorDicom **ret_dicom,
@@ -21,30 +23,25 @@ COR_MUSTCHECK bool cor_host_priv_open_input(CorHostContext *context, size_t i, C
 
 typedef struct CorHostSlice {
     size_t input; /* index of the descriptor */
-    char sop_instance_uid[COR_UID_SIZE];
-    char series_instance_uid[COR_UID_SIZE];
-    bool has_position;     /* orientation and position_mm are known */
-    bool has_place;        /* place_mm is: the same for all slices of a request */
-    double place_mm;       /* along the normal of the first slice */
-    double orientation[6]; /* direction cosines of a row, then of a column */
-    double position_mm[3];
-    int64_t instance_number;
-    uint32_t columns;
-    uint32_t rows;
-    double row_spacing_mm; /* 0: unknown, like the others */
-    double column_spacing_mm;
-    double thickness_mm;
-    bool is_emitted; /* for whoever runs an algorithm over them */
+    CorDicomSource source;
+    bool has_place;   /* place_mm is known: the same for all slices of a request */
+    double place_mm;  /* along the normal of the first slice */
+    double extent_mm; /* what it stands for along the normal; 0 if unknown */
+    bool is_emitted;  /* for whoever runs an algorithm over them */
 } CorHostSlice;
 
 typedef struct CorHostSlices {
     CorHostSlice *items;
     size_t len;
+    size_t room;
 } CorHostSlices;
 
 /**
  * Read the headers of all inputs and put them in order: by place along the normal if all lie in one
- * series and are parallel, else by series, instance number and SOP Instance UID.
+ * series and are parallel, else by series, instance number, SOP Instance UID and frame.
+ *
+ * A slice stands for the median of the distances between neighbours, divided by the number of
+ * slices at its place; the only one of a request for its thickness.
  */
 COR_MUSTCHECK bool cor_host_priv_slices_read(CorHostContext *context, CorHostSlices *ret_slices,
                                              CorError *err);

@@ -594,8 +594,8 @@ static void algorithms_are_found_by_id(void **state)
     (void) state;
 
     assert_string_equal(cor_algo_find("processing_1")->id, "processing_1");
-    assert_string_equal(cor_algo_find("processing_6")->outputs[0], "overlay");
-    assert_null(cor_algo_find("processing_6")->outputs[1]);
+    assert_string_equal(cor_algo_find("processing_6")->defaults[0], "overlay");
+    assert_null(cor_algo_find("processing_6")->defaults[1]);
     assert_null(cor_algo_find("processing_2"));
     assert_null(cor_algo_find(""));
 }

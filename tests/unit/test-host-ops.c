@@ -340,6 +340,7 @@ static bool run_slices(size_t len, int bad, const char *scope, Heard *heard, jso
     CorHostInput inputs[SLICES];
     char uids[SLICES][COR_UID_SIZE];
     json_t *params = json_pack("{s:f}", "sigma", 1.5);
+    COR_CLEANUP(cor_json_freep) json_t *outputs = json_pack("[s]", "overlay");
 
     assert_true(cor_host_pool_lease(pool, PATIENCE_MS, &lease, err));
     for (size_t i = 0; i < len; i++) {
@@ -352,6 +353,7 @@ static bool run_slices(size_t len, int bad, const char *scope, Heard *heard, jso
     CorHostRun run = {.algo_id = "processing_1",
                       .params = params,
                       .scope = scope,
+                      .outputs = outputs,
                       .inputs = inputs,
                       .input_len = len,
                       .accepted_unix_ms = 1767225600000,

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything that is made of a result: pictures, DICOM objects and figures.  Each is sent as soon
+ * as it is written, and what is DICOM has passed the gate (dicom/dicom-gate.h) before.
+ *
+ * Ownership  The run is borrowed.
+ * Threads    One thread at a time.
+ * Errors     DENIED: the gate refused an object; it was sent with its reason, to be kept apart.
+ *            Others as dicom/dicom-capture.h and dicom/dicom-seg.h say.
+ */
+#pragma once
+
+#include "host/host-run.h"
+
+/** Make what a slice gives by itself; the slice is loaded. */
+COR_MUSTCHECK bool cor_host_priv_render_slice(CorHostRunning *run, const CorAlgoResult *result,
+                                              CorError *err);
+
+/** Make what the whole run gives, when everything was emitted. */
+COR_MUSTCHECK bool cor_host_priv_render_run(CorHostRunning *run, CorError *err);
