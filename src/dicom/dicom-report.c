@@ -133,8 +133,9 @@ static void segment_item(Report *report, const CorDicomMeasureGroup *group)
     text(report, 0x00081155, VR_UI, report->options->segmentation_sop_instance_uid);
     if (is_planar) {
         number(report, 0x00081160, group->frame_number);
+    } else {
+        cor_dicom_priv_write_us(writer_of(report), 0x0062000B, (uint16_t) group->segment_number);
     }
-    cor_dicom_priv_write_us(writer_of(report), 0x0062000B, (uint16_t) group->segment_number);
     cor_dicom_priv_end_item(writer_of(report));
     begin_item(report, contains, "IMAGE",
                is_planar ? DCM("121214", "Referenced Segmentation Frame")

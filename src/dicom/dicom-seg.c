@@ -380,7 +380,7 @@ static void write_content(Seg *seg)
     snprintf(description, sizeof(description), "%s", seg->options->algorithm.title);
     cor_dicom_priv_to_ascii(description);
     text(seg, 0x00700081, VR_LO, description);
-    text(seg, 0x00700084, VR_PN, "Corsia");
+    text(seg, 0x00700084, VR_PN, NULL);
 }
 
 /* --- functional groups (section A.51.5) --- */

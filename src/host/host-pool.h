@@ -31,8 +31,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define COR_HOST_POOL_MAX 64     /* hosts in one pool */
-#define COR_HOST_INPUT_MAX 4096  /* descriptors of one call */
+#define COR_HOST_POOL_MAX 64      /* hosts in one pool */
+#define COR_HOST_INPUT_MAX 4096   /* descriptors of one call */
 #define COR_HOST_OUTPUT_MAX 16384 /* output frames of one call, a bound on what a host may send */
 
 #define COR_HOST_LAYER_NO_NEW_PRIVS (1u << 0)

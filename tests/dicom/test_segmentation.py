@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentations of every geometry: dciodvfy and dcentvfy find nothing, pydicom reads the mask back, dcm2niix puts it
+where its source is."""
+import io
+import shutil
+import struct
+import subprocess
+
+import numpy
+import pydicom
+import pytest
+
+import phantom
+import renditions
+
+NAMES = list(phantom.SERIES)
+
+# What dcentvfy may complain about, and why: in its tables the Accession Number of a report, which has one for each
+# request that it fulfils, belongs to the Series.  The value is the same everywhere.
+ALLOWED = ['Different information entities for attribute - Element=<AccessionNumber> IE <Study> versus <Series>']
+
+
+def complaints(program, *paths):
+    told = subprocess.run([program, *map(str, paths)], capture_output=True, text=True, errors='replace', check=False)
+    return [line for line in (told.stdout + told.stderr).splitlines()
+            if line.startswith(('Error', 'Warning')) and not any(allowed in line for allowed in ALLOWED)]
+
+
+def only(outputs, role):
+    (made,) = renditions.with_role(outputs, role)
+    return made
+
+
+def read(data):
+    return pydicom.dcmread(io.BytesIO(data))
+
+
+def source_planes(files):
+    """{(uid, frame from 1 or None): (pixels, position, orientation, spacing)}"""
+    planes = {}
+    for uid, _series, _data, pixels, data in files:
+        if pixels.ndim == 2:
+            planes[uid, None] = (pixels, data.ImagePositionPatient, data.ImageOrientationPatient, data.PixelSpacing)
+            continue
+        shared = data.SharedFunctionalGroupsSequence[0]
+        for index, frame in enumerate(data.PerFrameFunctionalGroupsSequence):
+            planes[uid, index + 1] = (pixels[index], frame.PlanePositionSequence[0].ImagePositionPatient,
+                                      shared.PlaneOrientationSequence[0].ImageOrientationPatient,
+                                      shared.PixelMeasuresSequence[0].PixelSpacing)
+    return planes
+
+
+def frames_of(seg):
+    """Each frame: (segment number, source key, position, orientation, spacing, mask)."""
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    masks = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
+    for frame, mask in zip(seg.PerFrameFunctionalGroupsSequence, masks, strict=True):
+        (derivation,) = frame.DerivationImageSequence
+        (source,) = derivation.SourceImageSequence
+        number = source.get('ReferencedFrameNumber')
+        yield (frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber,
+               (source.ReferencedSOPInstanceUID, None if number is None else int(number)),
+               frame.PlanePositionSequence[0].ImagePositionPatient,
+               shared.PlaneOrientationSequence[0].ImageOrientationPatient,
+               shared.PixelMeasuresSequence[0].PixelSpacing, mask)
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.skipif(not shutil.which('dciodvfy'), reason='dciodvfy (Debian package dicom3tools) is not installed')
+def test_dciodvfy_and_dcentvfy_find_nothing(name, tmp_path):
+    files, _result, outputs = renditions.of(name)
+    paths = []
+    for index, (_message, data) in enumerate(renditions.with_role(outputs, 'segmentation') +
+                                             renditions.with_role(outputs, 'report') +
+                                             renditions.with_role(outputs, 'overlay')):
+        path = tmp_path / f'{index}.dcm'
+        path.write_bytes(data)
+        paths.append(path)
+    assert complaints('dciodvfy', paths[0]) == []
+    assert complaints('dciodvfy', paths[1]) == []
+    for path in paths[2:]:
+        assert [line for line in complaints('dciodvfy', path) if line.startswith('Error')] == []
+    for index, file in enumerate(files):
+        paths.append(tmp_path / f'source-{index}.dcm')
+        paths[-1].write_bytes(file[2])
+    assert complaints('dcentvfy', *paths) == []
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_pydicom_reads_back_the_mask_frame_by_frame(name):
+    files, _result, outputs = renditions.of(name)
+    planes = source_planes(files)
+    seg = read(only(outputs, 'segmentation')[1])
+    seen = set()
+    for segment, key, position, orientation, spacing, mask in frames_of(seg):
+        pixels, its_position, its_orientation, its_spacing = planes[key]
+        assert segment == 1
+        assert numpy.array_equal(mask.astype(bool), phantom.mask(pixels))
+        assert list(position) == list(its_position) and list(orientation) == list(its_orientation)
+        assert list(spacing) == list(its_spacing)
+        seen.add(key)
+    assert len(seen) == seg.NumberOfFrames
+    assert seen == {key for key, plane in planes.items() if phantom.mask(plane[0]).any()}  # empty frames are left out
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_it_says_what_it_is(name):
+    files, result, outputs = renditions.of(name)
+    source = files[0][4]
+    seg = read(only(outputs, 'segmentation')[1])
+    assert result['found'] and seg.SOPClassUID == '1.2.840.10008.5.1.4.1.1.66.4' and seg.Modality == 'SEG'
+    for keyword in ('StudyInstanceUID', 'PatientID', 'PatientName', 'FrameOfReferenceUID', 'AccessionNumber',
+                    'SpecificCharacterSet'):
+        assert seg[keyword].value == source[keyword].value, keyword
+    assert seg.SeriesInstanceUID not in {file[1] for file in files} and seg.SOPInstanceUID.startswith('2.25.')
+    assert (seg.SegmentationType, seg.BitsAllocated, seg.ContentDate) == ('BINARY', 1, '20260101')
+    (segment,) = seg.SegmentSequence
+    assert (segment.SegmentNumber, segment.SegmentLabel, segment.SegmentAlgorithmType) == (1, 'Liver', 'AUTOMATIC')
+    assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == '10200004'
+    assert segment.SegmentedPropertyCategoryCodeSequence[0].CodeValue == '123037004'
+    assert segment.RecommendedDisplayCIELabValue == pytest.approx([39532, 58146, 17261], abs=20)  # magenta
+    (algorithm,) = segment.SegmentationAlgorithmIdentificationSequence
+    assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == ('processing_1', '1.0.0')
+    assert '"area_min_px":20' in algorithm.AlgorithmParameters
+    (series,) = seg.ReferencedSeriesSequence
+    assert {item.ReferencedSOPInstanceUID for item in series.ReferencedInstanceSequence} == {file[0] for file in files}
+    indices = [tuple(frame.FrameContentSequence[0].DimensionIndexValues)
+               for frame in seg.PerFrameFunctionalGroupsSequence]
+    assert len(set(indices)) == len(indices) and indices == sorted(indices)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_frames_follow_the_normal(name):
+    _files, _result, outputs = renditions.of(name)
+    seg = read(only(outputs, 'segmentation')[1])
+    places = [float(numpy.dot(numpy.cross(o[:3], o[3:]), numpy.array(position, float)))
+              for _segment, _key, position, o, _spacing, _mask in frames_of(seg)
+              for o in [numpy.array(o, float)]]
+    assert places == sorted(places)
+
+
+def test_a_retry_writes_the_same_bytes():
+    files, _result, outputs = renditions.of('oblique')
+    again = renditions.run(files[::-1])[1]  # in whatever order they are fetched
+    assert [data for _message, data in again] == [data for _message, data in outputs]
+
+
+def test_nothing_found_gives_no_segmentation_and_no_report():
+    files = phantom.SERIES['regular']()
+    result, outputs = renditions.run(files, params={**phantom.PARAMS, 'area_min_px': 100000})
+    assert result['found'] is False and result['measurements']['labels'] == {}
+    assert {message['role'] for message, _data in outputs} == {'overlay', 'preview', 'thumbnail', 'measurements'}
+
+
+def test_a_segmentation_alone_can_be_asked_for():
+    _result, outputs = renditions.run(phantom.SERIES['regular'](), outputs=['segmentation'])
+    assert [message['role'] for message, _data in outputs] == ['segmentation']
+
+
+@pytest.mark.parametrize('change, words', [({'Rows': 40}, 'of one size'), ({'FrameOfReferenceUID': '1.2.3'}, 'frame of reference')])
+def test_slices_that_do_not_belong_together_are_refused(change, words):
+    files = phantom.SERIES['regular']()
+    data = files[3][4]
+    for keyword, value in change.items():
+        setattr(data, keyword, value)
+    data.PixelData = data.PixelData[:data.Rows * data.Columns * 2]
+    files[3] = (*files[3][:2], phantom.to_bytes(data), *files[3][3:])
+    with pytest.raises(renditions.host_protocol.HostError, match=words) as refused:
+        renditions.run(files)
+    assert refused.value.code == 'unsupported'
+
+
+def affine(path):
+    """The sform of a NIfTI-1 file, and its size."""
+    head = path.read_bytes()[:348]
+    return numpy.array(struct.unpack('<12f', head[280:328])).reshape(3, 4), struct.unpack('<4h', head[40:48])[1:]
+
+
+@pytest.mark.skipif(not shutil.which('dcm2niix'), reason='dcm2niix is not installed')
+@pytest.mark.parametrize('name', ['regular', 'oblique', 'non-square', 'mr', 'reversed'])
+def test_dcm2niix_puts_it_where_its_source_is(name, tmp_path):
+    files = phantom.SERIES[name]()[:4]  # something is found on each, so there is a frame for each
+    outputs = renditions.run(files)[1]
+    for kind, made in (('source', [file[2] for file in files]),
+                       ('overlay', [data for _message, data in renditions.with_role(outputs, 'overlay')]),
+                       ('segmentation', [only(outputs, 'segmentation')[1]])):
+        (tmp_path / kind).mkdir()
+        for index, data in enumerate(made):
+            (tmp_path / kind / f'{index}.dcm').write_bytes(data)
+        subprocess.run(['dcm2niix', '-b', 'n', '-f', kind, '-o', tmp_path, tmp_path / kind], check=True,
+                       capture_output=True)
+    expected, size = affine(tmp_path / 'source.nii')
+    for kind in ('overlay', 'segmentation'):
+        found, its_size = affine(tmp_path / f'{kind}.nii')
+        assert its_size == size and numpy.allclose(found, expected, atol=1e-3), kind
