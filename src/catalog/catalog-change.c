@@ -336,6 +336,11 @@ bool cor_catalog_add(CorSqlTxn *txn, const CorCatalogEntry *entry, CorCatalogOut
     case COR_CATALOG_DUPLICATE:
         break;
     case COR_CATALOG_ADDED:
+        if (verdict.outgrown &&
+            !cor_catalog_remove(txn, verdict.outgrown->sop_instance_uid, entry->created_unix_ms,
+                                NULL, err)) {
+            return false;
+        }
         if (!cor_catalog_forget_removal(txn, entry->bucket, entry->key, err) ||
             !add_change(txn, COR_CHANGE_ADDED, entry->created_unix_ms, texts, err) ||
             !insert_instance(txn, entry, &record, cor_sql_last_rowid(txn), err)) {

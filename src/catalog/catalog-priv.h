@@ -147,6 +147,7 @@ COR_MUSTCHECK bool cor_catalog_priv_write_fragments(CorSqlTxn *txn, int64_t inst
 /* What is there already and what becomes of an entry. */
 typedef struct CorCatalogVerdict {
     CorCatalogOutcome outcome;
+    CorCatalogInstance *outgrown; /* derived, under the key of what is added: its row goes */
     CorCatalogInstance *existing; /* of a duplicate or a replaced one, else NULL */
     CorCatalogRow row;            /* of existing */
 } CorCatalogVerdict;

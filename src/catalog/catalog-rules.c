@@ -10,7 +10,9 @@
 void cor_catalog_priv_verdict_done(CorCatalogVerdict *verdict)
 {
     free(verdict->existing);
+    free(verdict->outgrown);
     verdict->existing = NULL;
+    verdict->outgrown = NULL;
 }
 
 static bool check_entry(const CorCatalogEntry *entry, CorError *err)
@@ -87,6 +89,11 @@ bool cor_catalog_priv_judge(CorSqlTxn *txn, const CorCatalogEntry *entry,
     }
     if (!cor_catalog_find_key(txn, entry->bucket, entry->key, &holder, err)) {
         return false;
+    }
+    /* The same key, derived from other slices or by another version: what was there is outgrown. */
+    if (holder && entry->is_derived && holder->is_derived &&
+        strcmp(holder->study_instance_uid, record->study_instance_uid) == 0) {
+        verdict->outgrown = COR_TAKE(holder);
     }
     if (holder) {
         return cor_fail(err, COR_ERR_CONFLICT, "the key belongs to SOP Instance UID %s",

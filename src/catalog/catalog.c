@@ -320,6 +320,34 @@ bool cor_catalog_has_older(CorSqlTxn *txn, const CorCatalogInstance *instance,
     return true;
 }
 
+bool cor_catalog_folder_has_older(CorSqlTxn *txn, const CorCatalogInstance *instance, bool *ret_has,
+                                  CorError *err)
+{
+    /* '0' is the character after '/'. */
+    static const char sql[] =
+        "SELECT 1 FROM instance WHERE bucket = ?1 AND key > ?2 || '/' AND key < ?2 || '0'"
+        " AND instr(substr(key, length(?2) + 2), '/') = 0"
+        " AND series <> (SELECT series FROM instance WHERE sop_uid = ?3)"
+        " AND (change_seq < ?4 OR created < ?5) LIMIT 1";
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+    const char *slash = strrchr(instance->key, '/');
+    char folder[COR_KEY_SIZE];
+    int64_t found = 0;
+
+    (void) snprintf(folder, sizeof(folder), "%.*s", slash ? (int) (slash - instance->key) : 0,
+                    instance->key);
+    cor_sql_bind_text(stmt, 1, instance->bucket);
+    cor_sql_bind_text(stmt, 2, folder);
+    cor_sql_bind_text(stmt, 3, instance->sop_instance_uid);
+    cor_sql_bind_int(stmt, 4, instance->change_seq);
+    cor_sql_bind_int(stmt, 5, instance->created_unix_ms);
+    if (!cor_catalog_priv_number(stmt, &found, err)) {
+        return false;
+    }
+    *ret_has = found != 0;
+    return true;
+}
+
 bool cor_catalog_attributes(CorSqlTxn *txn, const char *sop_instance_uid, char **ret_json,
                             size_t *ret_size, CorError *err)
 {

@@ -354,6 +354,15 @@ COR_MUSTCHECK bool cor_catalog_was_removed(CorSqlTxn *txn, const char *bucket, c
 COR_MUSTCHECK bool cor_catalog_resolve(CorSqlTxn *txn, const CorPacsRef *ref, size_t max,
                                        CorCatalogInstances **ret_instances, CorError *err);
 
+/**
+ * True in *ret_has if the folder of the instance's key holds an older object of another series.
+ * Reads; the cost is that of looking at what lies in the folder.
+ *
+ * @param instance  the oldest of its series in that folder; older is as in cor_catalog_has_older()
+ */
+COR_MUSTCHECK bool cor_catalog_folder_has_older(CorSqlTxn *txn, const CorCatalogInstance *instance,
+                                                bool *ret_has, CorError *err);
+
 /* Keys that differ only in one trailing ".dcm": none, and the eight ways to write it. */
 #define COR_CATALOG_TWINS ((size_t) 9)
 

@@ -88,14 +88,14 @@ static bool shorten(CorDeliverItem *item, CorError *err)
 }
 
 /* Let the job end as failed, with what is known of it. */
-static void fail_job(CorDeliverItem *item, const char *sentence)
+static void fail_job(CorDeliverItem *item, const char *code, const char *sentence)
 {
     json_t *timing = json_object_get(item->result, "timing_ms");
     int attempts = (int) cor_json_integer(item->result, "attempts", 1);
     json_t *result = json_pack("{s:s, s:s, s:s, s:s, s:i, s:O*, s:o}", "job_id", item->job_id,
                                "algo_id", item->algo_id, "client_id", item->client_id, "status",
                                "failed", "attempts", attempts, "timing_ms", timing, "error",
-                               cor_result_error("internal", sentence, "deliver", attempts));
+                               cor_result_error(code, sentence, "deliver", attempts));
     CorError err = {0};
 
     json_decref(item->result);
@@ -126,7 +126,8 @@ void cor_deliver_priv_item_refused(CorDeliverItem *item, const CorError *why)
         return;
     }
     (void) snprintf(sentence, sizeof(sentence), "the catalogue refused an output: %s", why->text);
-    fail_job(item, sentence);
+    /* A UID or key that is another's: the last of what the gate before release asks. */
+    fail_job(item, why->code == COR_ERR_CONFLICT ? "gate_refused" : "internal", sentence);
 }
 
 /* ---- Reading ---- */
@@ -238,7 +239,7 @@ static void give_up(CorDeliverItem *item, const CorError *why)
     } else if (item->fate == COR_ITEM_OVER) {
         item->was_succeeded = false;
     } else {
-        fail_job(item, why->text);
+        fail_job(item, "internal", why->text);
     }
 }
 
@@ -250,7 +251,7 @@ void cor_deliver_priv_item_complete(const CorDeliverOptions *options, CorDeliver
         return;
     }
     if (item->burial.code != COR_OK) {
-        fail_job(item, "the result of the job was damaged");
+        fail_job(item, "internal", "the result of the job was damaged");
         return;
     }
     if (!fetch_outputs(options, item, &err) ||

@@ -31,7 +31,9 @@ typedef struct Draft {
     char job_id[COR_ID_SIZE];
     char content[65];
     char message_id[COR_UUID_SIZE];
+    json_t *outputs; /* what will be made */
     char key_hash[9];
+    bool has_uid_series_key;
     char study_uid[COR_UID_SIZE];
     char group[COR_ID_SIZE + COR_UID_SIZE + 16];
     int64_t now_unix_ms;
@@ -51,6 +53,7 @@ static void draft_done(Draft *draft)
     }
     free(draft->inputs);
     free(draft->text);
+    json_decref(draft->outputs);
     json_decref(draft->params);
     json_decref(draft->message);
     json_decref(draft->body);
@@ -111,6 +114,16 @@ static bool check_scope(const Draft *draft, CorHttpResponse *res)
     return true;
 }
 
+static bool is_made(const CorAlgorithm *algo, const char *role)
+{
+    for (const char *const *made = algo->outputs; *made; made++) {
+        if (strcmp(*made, role) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool check_outputs(const Draft *draft, CorHttpResponse *res)
 {
     size_t index = 0;
@@ -118,11 +131,7 @@ static bool check_outputs(const Draft *draft, CorHttpResponse *res)
 
     json_array_foreach(json_object_get(draft->posted, "outputs"), index, wanted)
     {
-        const char *const *made = draft->algo->algo->outputs;
-        while (*made && strcmp(*made, json_string_value(wanted)) != 0) {
-            made++;
-        }
-        if (!*made) {
+        if (!is_made(draft->algo->algo, json_string_value(wanted))) {
             char pointer[32];
             (void) snprintf(pointer, sizeof(pointer), "/outputs/%zu", index);
             cor_http_problem(res, 400, pointer, "outputs: %s does not make a %s",
@@ -131,6 +140,36 @@ static bool check_outputs(const Draft *draft, CorHttpResponse *res)
         }
     }
     return true;
+}
+
+/* What the job asks for, else what the configuration does, else what the algorithm does. */
+static bool choose_outputs(Draft *draft, CorError *err)
+{
+    const CorAlgorithm *algo = draft->algo->algo;
+    const CorConfigList *configured = &draft->gateway->options.config->outputs;
+    json_t *asked = json_object_get(draft->posted, "outputs");
+    json_t *chosen = asked ? json_copy(asked) : json_array();
+
+    for (size_t i = 0; !asked && i < configured->len; i++) {
+        if (is_made(algo, configured->items[i])) {
+            (void) json_array_append_new(chosen, json_string(configured->items[i]));
+        }
+    }
+    const char *const *role = algo->defaults ? algo->defaults : algo->outputs;
+    for (bool is_unsaid = json_array_size(chosen) == 0; is_unsaid && *role; role++) {
+        (void) json_array_append_new(chosen, json_string(*role));
+    }
+    draft->outputs = chosen;
+    return json_array_size(chosen) > 0 ||
+           cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
+}
+
+/* The scope, where it makes another result of the same slice. */
+static const char *scope_for_names(const Draft *draft)
+{
+    bool matters = draft->algo->algo->is_volumetric && strcmp(draft->scope, "series") != 0;
+
+    return matters ? draft->scope : NULL;
 }
 
 static bool read_params(Draft *draft, CorHttpResponse *res)
@@ -142,7 +181,8 @@ static bool read_params(Draft *draft, CorHttpResponse *res)
     if (cor_gateway_priv_params(draft->algo, json_object_get(draft->posted, "params"),
                                 &draft->params, inside, &err) &&
         cor_derived_hash(draft->algo->algo->version, draft->params, draft->algo->defaults,
-                         draft->key_hash, &err)) {
+                         scope_for_names(draft), draft->key_hash, &err) &&
+        choose_outputs(draft, &err)) {
         return true;
     }
     (void) snprintf(pointer, sizeof(pointer), "/params%s", inside);
@@ -261,6 +301,7 @@ typedef struct Resolution {
     CorPacsRef ref;
     CorCatalogInstances *instances;
     bool *has_uid_key; /* one for each of them: see job/derived.h */
+    bool has_uid_series_key;
 } Resolution;
 
 static void resolution_done(Resolution *resolution)
@@ -293,6 +334,19 @@ static bool needs_uid_key(CorSqlTxn *txn, const CorCatalogInstance *instance, bo
     return cor_catalog_has_older(txn, instance, keys, ret_needs, err);
 }
 
+/* Would what is derived from another, older series have the same name? */
+static bool needs_uid_series_key(CorSqlTxn *txn, const CorCatalogInstances *instances,
+                                 bool *ret_needs, CorError *err)
+{
+    const CorCatalogInstance *oldest = instances->items[0];
+
+    for (size_t i = 1; i < instances->len; i++) {
+        oldest = instances->items[i]->change_seq < oldest->change_seq ? instances->items[i]
+                                                                      : oldest;
+    }
+    return cor_catalog_folder_has_older(txn, oldest, ret_needs, err);
+}
+
 static bool resolve(CorSqlTxn *txn, void *arg, CorError *err)
 {
     Resolution *resolution = arg;
@@ -312,7 +366,8 @@ static bool resolve(CorSqlTxn *txn, void *arg, CorError *err)
             return false;
         }
     }
-    return true;
+    return resolution->ref.scope == COR_PACS_IMAGE ||
+           needs_uid_series_key(txn, resolution->instances, &resolution->has_uid_series_key, err);
 }
 
 /* Which of the ids an error of the catalogue is about. */
@@ -365,6 +420,7 @@ static bool pin(Draft *draft, const Resolution *resolution, CorError *err)
             return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu inputs", instances->len);
         }
     }
+    draft->has_uid_series_key = resolution->has_uid_series_key;
     (void) snprintf(draft->study_uid, COR_UID_SIZE, "%s", draft->inputs[0].study_instance_uid);
     return true;
 }
@@ -495,6 +551,9 @@ static bool write_message(Draft *draft, CorError *err)
             json_string(cor_time_iso(draft->now_unix_ms, accepted_at, sizeof(accepted_at)))) ||
         json_object_set_new(draft->message, "accepted_unix_ms", json_integer(draft->now_unix_ms)) ||
         json_object_set_new(draft->message, "key_hash", json_string(draft->key_hash)) ||
+        json_object_set(draft->message, "outputs", draft->outputs) ||
+        (draft->has_uid_series_key &&
+         json_object_set_new(draft->message, "uid_series_key", json_true())) ||
         json_object_set(draft->message, "params", draft->params) || !add_inputs(draft, err)) {
         return err->code != COR_OK ? false
                                    : cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");

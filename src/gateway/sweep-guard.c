@@ -69,14 +69,15 @@ static bool count_rows(CorSqlTxn *txn, void *arg, CorError *err)
     {
         const char *bucket = cor_json_string(output, "bucket", "");
         const char *key = cor_json_string(output, "key", "");
+        bool is_object = strcmp(bucket, COR_BUCKET_OUTPUT) == 0; /* others never have a row */
         bool has_row = false;
         bool was_removed = false;
 
-        if (!cor_catalog_has_key(txn, bucket, key, &has_row, err) ||
-            (!has_row && !cor_catalog_was_removed(txn, bucket, key, &was_removed, err))) {
+        if (is_object && (!cor_catalog_has_key(txn, bucket, key, &has_row, err) ||
+            (!has_row && !cor_catalog_was_removed(txn, bucket, key, &was_removed, err)))) {
             return false;
         }
-        latest->unnamed += !has_row && !was_removed;
+        latest->unnamed += is_object && !has_row && !was_removed;
     }
     return true;
 }

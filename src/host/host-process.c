@@ -33,6 +33,9 @@ enum {
 /* Variables that a host needs from us; everything else stays with the server. */
 static const char *const passed_names[] = {
     "CORSIA_SIMD",
+#ifdef COR_FAILPOINTS
+    "CORSIA_BREAK_RENDITION", /* host-renditions.c */
+#endif
 #ifdef COR_SANITIZED
     "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",
 #endif

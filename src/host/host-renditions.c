@@ -21,7 +21,7 @@
 #include "host/host-report.h"
 #include "image/encode.h"
 #include "image/overlay.h"
-#include "image/shrink.h"
+#include "image/scale.h"
 
 enum { THUMBNAIL_PX = 128 };
 
@@ -157,6 +157,29 @@ static bool send_refused(CorHostRunning *run, const CorHostObject *object, const
     return cor_fail(err, COR_ERR_DENIED, "the gate refused the %s: %s", object->role, why->text);
 }
 
+#ifdef COR_FAILPOINTS
+/* For tests: put the object that CORSIA_BREAK_RENDITION names somewhere else, to prove that the gate
+ * finds it. */
+static void break_rendition(const CorHostObject *object)
+{
+    const char *role = getenv("CORSIA_BREAK_RENDITION");
+    const char *position = object->first->source.position;
+    char *at = role && position[0] && strcmp(role, object->role) == 0
+                   ? memmem(object->file, object->size, position, strlen(position))
+                   : NULL;
+    char *digit = at ? at + strcspn(at, "0123456789") : NULL;
+
+    if (digit) {
+        *digit = *digit == '9' ? '8' : (char) (*digit + 1);
+    }
+}
+#else
+static void break_rendition(const CorHostObject *object)
+{
+    (void) object;
+}
+#endif
+
 static bool send_object(CorHostRunning *run, const CorHostObject *object, CorError *err)
 {
     COR_CLEANUP(cor_json_freep) json_t *output = NULL;
@@ -167,6 +190,7 @@ static bool send_object(CorHostRunning *run, const CorHostObject *object, CorErr
     json_t *record = NULL;
     CorError why = {0};
 
+    break_rendition(object);
     if (!cor_dicom_gate(&gate, object->file, object->size, &why) ||
         !note_uid(run, object->sop_instance_uid, &why)) {
         return why.code == COR_ERR_DENIED ? send_refused(run, object, &why, err)
@@ -292,16 +316,26 @@ static bool draw_largest(CorHostRunning *run, CorPlane *ret_picture, CorError *e
     return ok;
 }
 
-static bool send_previews(CorHostRunning *run, const CorPlane *picture, CorError *err)
+static bool send_thumbnail(CorHostRunning *run, const CorPlane *picture, CorError *err)
 {
-    CorPlane small;
+    double longest = (double) COR_MAX(picture->width_px, picture->height_px);
+    double factor = COR_MIN(THUMBNAIL_PX / longest, 1.0);
+    CorPlane small = {
+        .width_px = COR_MAX((size_t) ((double) picture->width_px * factor + 0.5), (size_t) 1),
+        .height_px = COR_MAX((size_t) ((double) picture->height_px * factor + 0.5), (size_t) 1),
+        .type = picture->type,
+    };
 
-    if (!send_png(run, "preview", picture, NULL, err) ||
-        !cor_image_shrink(picture, THUMBNAIL_PX, THUMBNAIL_PX, &small, err)) {
-        return false;
+    small.row_bytes = small.width_px * cor_pixel_size(small.type);
+    size_t thumbnail_bytes = small.row_bytes * small.height_px; /* at most 3 * 128 * 128 */
+    uint8_t *bytes = cor_new_array(uint8_t, thumbnail_bytes);
+    if (!bytes) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a picture");
     }
-    bool ok = send_png(run, "thumbnail", small.data ? &small : picture, NULL, err);
-    free((void *) (uintptr_t) small.data);
+    small.data = bytes;
+    bool ok =
+        cor_image_scale(picture, &small, err) && send_png(run, "thumbnail", &small, NULL, err);
+    free(bytes);
     return ok;
 }
 
@@ -372,6 +406,7 @@ bool cor_host_priv_render_run(CorHostRunning *run, CorError *err)
         !cor_host_priv_report_run(run, err)) {
         return false;
     }
-    return (!wishes->preview || send_previews(run, &picture, err)) &&
+    return (!wishes->preview || (send_png(run, "preview", &picture, NULL, err) &&
+                                 send_thumbnail(run, &picture, err))) &&
            (!wishes->measurements || send_figures(run, err));
 }

@@ -9,15 +9,15 @@
 #include "base/hash.h"
 
 bool cor_derived_hash(const char *algo_version, const json_t *params, const json_t *defaults,
-                      char ret_hash[9], CorError *err)
+                      const char *scope, char ret_hash[9], CorError *err)
 {
-    if (json_equal(params, defaults)) {
+    if (!scope && json_equal(params, defaults)) {
         ret_hash[0] = '\0';
         return true;
     }
 
     char digest[65];
-    json_t *both = json_pack("{s:s, s:O}", "version", algo_version, "params", params);
+    json_t *both = json_pack("{s:s, s:O, s:s*}", "version", algo_version, "params", params, "scope", scope);
     if (!both) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for JSON");
     }
@@ -37,8 +37,9 @@ size_t cor_derived_stem(const char *key)
     return has_end ? size - 4 : size;
 }
 
-/* Could this be "<study uid>/<series uid>/<sop uid>"?  Real UIDs have a dot: "2024/1/5" is none. */
-static bool looks_like_uids(const char *stem, size_t size)
+/* Could this be so many UIDs, "<study uid>/<series uid>/<sop uid>"?  Real UIDs have a dot: "2024/1/5"
+ * is none. */
+static bool looks_like_uids(const char *text, size_t size, int len)
 {
     size_t start = 0;
     int parts = 0;
@@ -46,38 +47,119 @@ static bool looks_like_uids(const char *stem, size_t size)
     for (size_t i = 0; i <= size; i++) {
         char part[COR_UID_SIZE];
 
-        if (i < size && stem[i] != '/') {
+        if (i < size && text[i] != '/') {
             continue;
         }
         if (i - start >= sizeof(part)) {
             return false;
         }
-        (void) snprintf(part, sizeof(part), "%.*s", (int) (i - start), stem + start);
+        (void) snprintf(part, sizeof(part), "%.*s", (int) (i - start), text + start);
         if (!cor_uid_is_legal(part) || !strchr(part, '.')) {
             return false;
         }
         parts++;
         start = i + 1;
     }
-    return parts == 3;
+    return parts == len;
 }
 
-bool cor_derived_key(const CorInput *input, const char *algo_id, const char *hash,
-                     char ret_key[COR_KEY_SIZE], CorError *err)
+/* Named after one input. */
+static bool name_image(const CorDerived *derived, const char *ending, char ret_key[COR_KEY_SIZE],
+                       CorError *err)
 {
+    const CorRequest *request = derived->request;
+    const CorInput *input = &request->inputs[derived->input];
+    const char *hash = request->key_hash;
     const char *dash = hash[0] ? "-" : "";
     size_t stem = cor_derived_stem(input->key);
     bool is_plain = !input->has_uid_key && strchr(input->key, '/') != NULL &&
-                    !looks_like_uids(input->key, stem);
+                    !looks_like_uids(input->key, stem, 3);
     int len = 0;
 
     if (is_plain) {
-        len = snprintf(ret_key, COR_KEY_SIZE, "%.*s_%s%s%s.dcm", (int) stem, input->key, algo_id,
-                       dash, hash);
+        len = snprintf(ret_key, COR_KEY_SIZE, "%.*s_%s%s%s%s", (int) stem, input->key,
+                       request->algo_id, dash, hash, ending);
     }
     if (!is_plain || len >= COR_KEY_SIZE || !cor_key_check(ret_key, NULL)) {
-        len = snprintf(ret_key, COR_KEY_SIZE, "%s/%s/%s_%s%s%s.dcm", input->study_instance_uid,
-                       input->series_instance_uid, input->sop_instance_uid, algo_id, dash, hash);
+        (void) snprintf(ret_key, COR_KEY_SIZE, "%s/%s/%s_%s%s%s%s", input->study_instance_uid,
+                        input->series_instance_uid, input->sop_instance_uid, request->algo_id,
+                        dash, hash, ending);
     }
     return cor_key_check(ret_key, err);
+}
+
+/* Named after the series of an input. */
+static bool name_series(const CorDerived *derived, const char *ending, char ret_key[COR_KEY_SIZE],
+                        CorError *err)
+{
+    const CorRequest *request = derived->request;
+    const CorInput *input = &request->inputs[derived->input];
+    const char *hash = request->key_hash;
+    const char *dash = hash[0] ? "-" : "";
+    const char *slash = strrchr(input->key, '/');
+    size_t folder = slash ? (size_t) (slash - input->key) : 0;
+    bool is_plain = !input->has_uid_key && !request->has_uid_series_key && slash &&
+                    !looks_like_uids(input->key, folder, 2);
+    int len = 0;
+
+    if (is_plain) {
+        len = snprintf(ret_key, COR_KEY_SIZE, "%.*s/%s%s%s%s", (int) folder, input->key,
+                       request->algo_id, dash, hash, ending);
+    }
+    if (!is_plain || len >= COR_KEY_SIZE || !cor_key_check(ret_key, NULL)) {
+        (void) snprintf(ret_key, COR_KEY_SIZE, "%s/%s/%s%s%s%s", input->study_instance_uid,
+                        input->series_instance_uid, request->algo_id, dash, hash, ending);
+    }
+    return cor_key_check(ret_key, err);
+}
+
+static bool name_refused(const CorDerived *derived, bool is_picture, char ret_key[COR_KEY_SIZE],
+                         CorError *err)
+{
+    (void) snprintf(ret_key, COR_KEY_SIZE, "%s/%s-%zu.%lld.%s", derived->request->job_id,
+                    derived->role, derived->input + 1, (long long) derived->frame,
+                    is_picture ? "png" : "dcm");
+    return cor_key_check(ret_key, err);
+}
+
+bool cor_derived_name(const CorDerived *derived, const char **ret_bucket,
+                      char ret_key[COR_KEY_SIZE], CorError *err)
+{
+    static const struct {
+        const char *role;
+        const char *ending; /* of an object */
+        const char *file;   /* of what is no DICOM */
+    } kinds[] = {{"overlay", ".dcm", NULL},
+                 {"segmentation", ".seg.dcm", NULL},
+                 {"report", ".sr.dcm", NULL},
+                 {"preview", NULL, "preview.png"},
+                 {"thumbnail", NULL, "thumbnail.png"},
+                 {"measurements", NULL, "measurements.json"}};
+    bool is_image = strcmp(derived->request->scope, "image") == 0;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        char ending[32];
+
+        if (strcmp(kinds[i].role, derived->role) != 0) {
+            continue;
+        }
+        if (derived->is_refused) {
+            *ret_bucket = "quarantine";
+            return name_refused(derived, kinds[i].file != NULL, ret_key, err);
+        }
+        if (kinds[i].file) {
+            *ret_bucket = "jobs";
+            (void) snprintf(ret_key, COR_KEY_SIZE, "%s/%s", derived->request->job_id,
+                            kinds[i].file);
+            return cor_key_check(ret_key, err);
+        }
+        *ret_bucket = "output";
+        (void) snprintf(ending, sizeof(ending), "%s", kinds[i].ending);
+        if (derived->frame > 0 && i == 0) {
+            (void) snprintf(ending, sizeof(ending), ".frame%lld.dcm", (long long) derived->frame);
+        }
+        return is_image || i == 0 ? name_image(derived, ending, ret_key, err)
+                                  : name_series(derived, ending, ret_key, err);
+    }
+    return cor_fail(err, COR_ERR_CORRUPT, "nothing derived has the role of this output");
 }

@@ -114,6 +114,7 @@ static bool fill(const json_t *object, CorRequest *request, CorError *err)
     }
     request->accepted_unix_ms = cor_json_integer(object, "accepted_unix_ms", 0);
     request->params = json_incref(json_object_get(object, "params"));
+    request->has_uid_series_key = cor_json_boolean(object, "uid_series_key", false);
     request->outputs = json_incref(json_object_get(object, "outputs"));
     if (!json_is_object(request->params)) {
         return cor_fail(err, COR_ERR_CORRUPT, "message member 'params' is missing");

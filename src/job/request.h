@@ -48,6 +48,7 @@ typedef struct CorRequest {
     CorInput *inputs;
     size_t input_len;
     char *inputs_key; /* NULL when the inputs are inline */
+    bool has_uid_series_key; /* what is derived from the series is named by UIDs, see derived.h */
     char key_hash[9]; /* 8 hex digits, "" for default parameters: part of derived keys */
 } CorRequest;
 

@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "base/fd.h"
 #include "program/config-table.h"
 
@@ -67,6 +68,27 @@ bool cor_config_is_beyond_loopback(const CorConfig *config)
     return false;
 }
 
+/* The words of the jobs' own outputs (schema/openapi.yaml). */
+static bool check_outputs(const CorConfigList *outputs, CorError *err)
+{
+    static const char *const roles[] = {"overlay", "segmentation", "report", "preview",
+                                        "measurements"};
+
+    for (size_t i = 0; i < outputs->len; i++) {
+        bool is_known = false;
+        for (size_t n = 0; n < COR_ARRAY_LEN(roles); n++) {
+            is_known = is_known || strcmp(roles[n], outputs->items[i]) == 0;
+        }
+        if (!is_known) {
+            return cor_fail(err, COR_ERR_INVALID,
+                            "outputs: '%s' is none of overlay, segmentation, report, preview, "
+                            "measurements",
+                            outputs->items[i]);
+        }
+    }
+    return true;
+}
+
 bool cor_config_check(const CorConfig *config, CorError *err)
 {
     char host[256];
@@ -100,7 +122,7 @@ bool cor_config_check(const CorConfig *config, CorError *err)
                         "job_hosts_max (%" PRId64 ") is less than job_hosts_min (%" PRId64 ")",
                         config->job_hosts_max, config->job_hosts_min);
     }
-    return true;
+    return check_outputs(&config->outputs, err);
 }
 
 bool cor_config_read_token(const char *token_file, char **ret_token, CorError *err)

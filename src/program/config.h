@@ -72,6 +72,7 @@ typedef struct CorConfig {
     int64_t render_cache_bytes;
     int64_t host_memory_bytes;
     int64_t job_timeout_ms;
+    CorConfigList outputs; /* empty: what each algorithm makes by default */
     int64_t lease_ms;
     int64_t attempts_max;
     CorSandboxMode sandbox;

@@ -16,7 +16,6 @@
 #include "base/array.h"
 #include "base/hash.h"
 #include "base/time.h"
-#include "job/derived.h"
 #include "job/result.h"
 #include "program/failpoint.h"
 #include "program/log.h"
@@ -132,42 +131,13 @@ static void on_progress(void *context, double fraction, const char *stage)
     report_progress(work, fraction, stage);
 }
 
-/* Store one derived object under its key; a function of the input, so that a retry overwrites. */
-static bool store_output(CorWork *work, int fd, const json_t *output, CorError *err)
-{
-    int64_t source = cor_json_integer(output, "source", -1);
-    int64_t size = cor_json_integer(output, "size", -1);
-    uint8_t digest[COR_SHA256_SIZE];
-    char hex[COR_SHA256_HEX_SIZE];
-    char key[COR_KEY_SIZE];
-
-    if (fd < 0 || size < 0 || source < 0 || (size_t) source >= work->request.input_len) {
-        return cor_fail(err, COR_ERR_CORRUPT, "the host described an output that cannot be");
-    }
-    if (!cor_derived_key(&work->request.inputs[source], work->request.algo_id,
-                         work->request.key_hash, key, err) ||
-        !cor_blob_put_file(work->worker->options.blobs, COR_BUCKET_OUTPUT, key, fd, digest, err)) {
-        return false;
-    }
-
-    json_t *stored = json_copy((json_t *) output);
-    if (!stored || json_object_set_new(stored, "bucket", json_string(COR_BUCKET_OUTPUT)) != 0 ||
-        json_object_set_new(stored, "key", json_string(key)) != 0 ||
-        json_object_set_new(stored, "sha256",
-                            json_string(cor_hex_encode(digest, sizeof(digest), hex))) != 0 ||
-        json_array_append_new(work->outputs, stored) != 0) {
-        return cor_fail(err, COR_ERR_NOMEM, "out of memory for the list of outputs");
-    }
-    return true;
-}
-
 static bool on_output(void *context, int fd, const json_t *output, CorError *err)
 {
     CorWork *work = context;
     int64_t start_us = cor_time_us();
 
     work->stage = "store";
-    bool ok = store_output(work, fd, output, err);
+    bool ok = cor_worker_priv_store_output(work, fd, output, err);
     work->store_us += cor_time_us() - start_us;
     if (ok) {
         work->stage = "compute";
@@ -552,6 +522,9 @@ static bool settle_stopped(CorWork *work)
  */
 static const char *failure_code(const CorWork *work, CorErrorCode code)
 {
+    if (work->is_refused) {
+        return "gate_refused";
+    }
     if (code == COR_ERR_NOT_FOUND || code == COR_ERR_CONFLICT) {
         return strcmp(work->stage, "fetch") == 0     ? "input_gone"
                : strcmp(work->stage, "compute") == 0 ? "bad_input"

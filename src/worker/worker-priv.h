@@ -30,6 +30,7 @@ typedef struct CorWork {
     int64_t compute_us;
     int64_t store_us;
     json_t *outputs;   /* array; the objects stored so far */
+    bool is_refused;   /* the gate refused an output: it lies in quarantine */
     bool is_computing; /* the first progress was seen */
     bool has_had_host; /* a host was asked: a transient error may be its own answer */
 
@@ -69,6 +70,10 @@ struct CorWorker {
 
 /** Do the job of a claimed message to its end and settle the message. */
 void cor_worker_priv_work(CorWork *work);
+
+/** Store one output of a host under its name, and add it to the list. */
+COR_MUSTCHECK bool cor_worker_priv_store_output(CorWork *work, int fd, const json_t *output,
+                                                CorError *err);
 
 /** Let cancel reach the host that runs the work.  CANCELLED if the work was stopped before. */
 COR_MUSTCHECK bool cor_worker_priv_expose_host(CorWork *work, CorHostLease *host, CorError *err);

@@ -167,6 +167,32 @@ static void a_derived_object_replaces_itself_and_nothing_else(void **state)
     assert_refused(*state, &source, COR_ERR_CONFLICT, "1.1.1.1");
 }
 
+static void what_is_derived_anew_under_a_key_takes_the_place_of_what_was_there(void **state)
+{
+    Item derived = {.series = "1.1.9",
+                    .sop = "1.1.9.1",
+                    .bucket = "output",
+                    .key = "liver1/300/p1.seg.dcm",
+                    .is_derived = true};
+    Item anew = derived;
+    Call call = {0};
+
+    fixture_add(*state, &first);
+    fixture_add(*state, &derived);
+    anew.sop = "1.1.9.2"; /* of more slices */
+    anew.digest = 'b';
+    assert_true(fixture_offer(*state, fixture_run_add, &anew, &call, NULL));
+    assert_int_equal(call.outcome, COR_CATALOG_ADDED);
+    Call find = {.uid = "1.1.9.1"};
+    fixture_read(*state, fixture_run_find, &find);
+    assert_null(find.instance);
+    assert_int_equal(fixture_totals(*state).instances, 2);
+    anew.sop = "1.1.9.3"; /* another patient's */
+    anew.series = "2.2.9";
+    anew.study = "2.2";
+    assert_refused(*state, &anew, COR_ERR_CONFLICT, "1.1.9.2");
+}
+
 static void hostile_uids_and_incomplete_records_are_refused(void **state)
 {
     static const char *const bad[] = {"",
@@ -366,6 +392,7 @@ int main(void)
         CASE(the_same_key_with_another_uid_is_a_conflict_that_names_the_holder),
         CASE(a_series_that_belongs_to_another_study_is_a_conflict),
         CASE(a_derived_object_replaces_itself_and_nothing_else),
+        CASE(what_is_derived_anew_under_a_key_takes_the_place_of_what_was_there),
         CASE(hostile_uids_and_incomplete_records_are_refused),
         CASE(entries_that_no_object_can_have_are_refused),
         CASE(every_arrival_and_removal_is_numbered_without_gaps),

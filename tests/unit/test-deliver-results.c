@@ -208,18 +208,23 @@ static void a_long_list_of_outputs_is_an_object_that_is_read_and_removed(void **
     (void) close(fd);
 }
 
-/* The next frame must be the failure "internal" of this job. */
-static void expect_internal(int fd, const char *job_id)
+/* The next frame must be a failure of this job. */
+static void expect_failure(int fd, const char *job_id, const char *code)
 {
     json_t *frame = live_next(fd);
     json_t *error = json_object_get(frame, "error");
 
     assert_string_equal(cor_json_string(frame, "job_id", ""), job_id);
     assert_string_equal(cor_json_string(frame, "status", ""), "failed");
-    assert_string_equal(cor_json_string(error, "code", ""), "internal");
+    assert_string_equal(cor_json_string(error, "code", ""), code);
     assert_string_equal(cor_json_string(error, "stage", ""), "deliver");
     assert_null(json_object_get(frame, "dicom"));
     json_decref(frame);
+}
+
+static void expect_internal(int fd, const char *job_id)
+{
+    expect_failure(fd, job_id, "internal");
 }
 
 static void a_list_of_outputs_that_is_not_there_fails_the_job(void **state)
@@ -303,18 +308,17 @@ static void an_output_that_the_catalogue_refuses_fails_the_job(void **state)
     int fd = live_open(fixture->port, "/ws?client_id=c1");
     json_t *result = deliver_result("j1", "succeeded");
 
-    deliver_job(fixture, "c1", 1); /* has study/series/c1-1.dcm */
+    deliver_job(fixture, "c1", 1); /* has 1.2.3.4.49.1: '1' is 49 */
     live_expect_seq(fd, 1);
     (void) json_object_set_new(
         result, "outputs",
         json_pack("[o,o]", deliver_output("1.2.3.4.8", "study/fine.dcm", 'b'),
-                  deliver_output("1.2.3.4.9", "study/series/c1-1.dcm", 'b')));
+                  deliver_output("1.2.3.4.49.1", "study/series/other.dcm", 'b')));
     ledger_accept(fixture->ledger, "j1", "c1");
     deliver_send(fixture, "j1", result);
 
-    expect_internal(fd, "j1");
+    expect_failure(fd, "j1", "gate_refused");
     assert_false(deliver_has(fixture, "1.2.3.4.8")); /* all outputs or none */
-    assert_false(deliver_has(fixture, "1.2.3.4.9"));
     (void) close(fd);
 }
 

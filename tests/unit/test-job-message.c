@@ -276,18 +276,46 @@ static void every_error_has_a_word_for_clients(void **state)
 
 /* ---- derived names ---- */
 
-static void expect_key(const char *input_key, const char *hash, const char *expected)
+static CorInput make_input(const char *key)
 {
-    CorInput input = {.sop_instance_uid = "1.2.3.4.5",
+    return (CorInput){.sop_instance_uid = "1.2.3.4.5",
                       .series_instance_uid = "1.2.3.4",
-                      .study_instance_uid = "1.2.3"};
+                      .study_instance_uid = "1.2.3",
+                      .key = (char *) (uintptr_t) key};
+}
+
+static void expect_name(CorInput *input, const CorDerived *asked, const char *scope,
+                        const char *expected)
+{
+    CorRequest request = {.job_id = "j1",
+                          .algo_id = "processing_1",
+                          .inputs = input,
+                          .input_len = 1,
+                          .has_uid_series_key = input->has_uid_key};
+    CorDerived derived = *asked;
+    const char *bucket = NULL;
     char key[COR_KEY_SIZE];
+    char name[COR_KEY_SIZE + 32];
     CorError err = {0};
 
-    input.key = strdup(input_key);
-    assert_true(cor_derived_key(&input, "processing_1", hash, key, &err));
-    assert_string_equal(key, expected);
-    free(input.key);
+    (void) snprintf(request.scope, sizeof(request.scope), "%s", scope);
+    (void) snprintf(request.key_hash, sizeof(request.key_hash), "%s",
+                    asked->request ? asked->request->key_hash : "");
+    derived.request = &request;
+    assert_true(cor_derived_name(&derived, &bucket, key, &err));
+    (void) snprintf(name, sizeof(name), "%s:%s", bucket, key);
+    assert_string_equal(name, expected);
+}
+
+static void expect_key(const char *input_key, const char *hash, const char *expected)
+{
+    CorInput input = make_input(input_key);
+    CorRequest hashed = {0};
+    char name[COR_KEY_SIZE + 32];
+
+    (void) snprintf(hashed.key_hash, sizeof(hashed.key_hash), "%s", hash);
+    (void) snprintf(name, sizeof(name), "output:%s", expected);
+    expect_name(&input, &(CorDerived){.request = &hashed, .role = "overlay"}, "image", name);
 }
 
 static void a_derived_key_stands_beside_its_input(void **state)
@@ -316,21 +344,59 @@ static void a_derived_key_that_would_be_too_long_is_made_of_uids(void **state)
 static void a_derived_key_that_may_be_of_another_input_is_made_of_uids(void **state)
 {
     static const char uids[] = "1.2.3/1.2.3.4/1.2.3.4.5_processing_1.dcm";
-    CorInput input = {.sop_instance_uid = "1.2.3.4.5",
-                      .series_instance_uid = "1.2.3.4",
-                      .study_instance_uid = "1.2.3",
-                      .has_uid_key = true,
-                      .key = (char[]){"a/b/c.dcm"}};
-    char key[COR_KEY_SIZE];
-    CorError err = {0};
+    CorInput input = make_input("a/b/c.dcm");
     (void) state;
 
-    assert_true(cor_derived_key(&input, "processing_1", "", key, &err));
-    assert_string_equal(key, uids);
+    input.has_uid_key = true;
+    expect_name(&input, &(CorDerived){.role = "overlay"}, "image",
+                "output:1.2.3/1.2.3.4/1.2.3.4.5_processing_1.dcm");
     expect_key("1.2.3/1.2.3.4/1.2.3.4.5.dcm", "", uids);
     expect_key("1.2.3/1.2.3.4/1.2.3.4.6.dcm", "", uids);
     expect_key("2024/1/5.dcm", "", "2024/1/5_processing_1.dcm");
     expect_key("1.2/1.3/1.4/1.5.dcm", "", "1.2/1.3/1.4/1.5_processing_1.dcm");
+}
+
+static void each_role_has_a_name_of_its_own(void **state)
+{
+    static const struct {
+        const char *role;
+        const char *scope;
+        const char *name;
+    } cases[] = {
+        {"segmentation", "image", "output:a/b/c_processing_1.seg.dcm"},
+        {"report", "image", "output:a/b/c_processing_1.sr.dcm"},
+        {"segmentation", "series", "output:a/b/processing_1.seg.dcm"},
+        {"report", "series", "output:a/b/processing_1.sr.dcm"},
+        {"preview", "series", "jobs:j1/preview.png"},
+        {"thumbnail", "image", "jobs:j1/thumbnail.png"},
+        {"measurements", "series", "jobs:j1/measurements.json"},
+    };
+    CorInput input = make_input("a/b/c.dcm");
+    (void) state;
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(cases); i++) {
+        expect_name(&input, &(CorDerived){.role = cases[i].role}, cases[i].scope, cases[i].name);
+    }
+    expect_name(&input, &(CorDerived){.role = "overlay", .frame = 3}, "image",
+                "output:a/b/c_processing_1.frame3.dcm");
+    expect_name(&input, &(CorDerived){.role = "overlay", .is_refused = true}, "series",
+                "quarantine:j1/overlay-1.0.dcm");
+    expect_name(&input, &(CorDerived){.role = "preview", .is_refused = true}, "series",
+                "quarantine:j1/preview-1.0.png");
+}
+
+static void a_series_whose_folder_is_not_its_own_is_named_by_uids(void **state)
+{
+    CorInput input = make_input("a/b/c.dcm");
+    CorInput like_uids = make_input("1.2.3/1.2.9/c.dcm");
+    CorInput no_folder = make_input("c.dcm");
+    const CorDerived derived = {.role = "segmentation"};
+    (void) state;
+
+    input.has_uid_key = true;
+    expect_name(&input, &derived, "series", "output:1.2.3/1.2.3.4/processing_1.seg.dcm");
+    expect_name(&like_uids, &derived, "series", "output:1.2.3/1.2.3.4/processing_1.seg.dcm");
+    expect_name(&no_folder, &derived, "series", "output:1.2.3/1.2.3.4/processing_1.seg.dcm");
 }
 
 static void other_parameters_have_another_hash(void **state)
@@ -344,14 +410,16 @@ static void other_parameters_have_another_hash(void **state)
     CorError err = {0};
     (void) state;
 
-    assert_true(cor_derived_hash("1", same, defaults, hash, &err));
+    assert_true(cor_derived_hash("1", same, defaults, NULL, hash, &err));
     assert_string_equal(hash, "");
-    assert_true(cor_derived_hash("1", other, defaults, hash, &err));
-    assert_true(cor_derived_hash("1", other, defaults, again, &err));
-    assert_true(cor_derived_hash("2", other, defaults, newer, &err));
+    assert_true(cor_derived_hash("1", other, defaults, NULL, hash, &err));
+    assert_true(cor_derived_hash("1", other, defaults, NULL, again, &err));
+    assert_true(cor_derived_hash("2", other, defaults, NULL, newer, &err));
     assert_int_equal(strlen(hash), 8);
     assert_string_equal(hash, again);
     assert_string_not_equal(hash, newer);
+    assert_true(cor_derived_hash("1", same, defaults, "image", newer, &err));
+    assert_int_equal(strlen(newer), 8);
     json_decref(defaults);
     json_decref(same);
     json_decref(other);
@@ -375,6 +443,8 @@ int main(void)
         cmocka_unit_test(a_derived_key_stands_beside_its_input),
         cmocka_unit_test(a_derived_key_that_would_be_too_long_is_made_of_uids),
         cmocka_unit_test(a_derived_key_that_may_be_of_another_input_is_made_of_uids),
+        cmocka_unit_test(each_role_has_a_name_of_its_own),
+        cmocka_unit_test(a_series_whose_folder_is_not_its_own_is_named_by_uids),
         cmocka_unit_test(other_parameters_have_another_hash),
     };
 
