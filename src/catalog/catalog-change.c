@@ -336,9 +336,8 @@ bool cor_catalog_add(CorSqlTxn *txn, const CorCatalogEntry *entry, CorCatalogOut
     case COR_CATALOG_DUPLICATE:
         break;
     case COR_CATALOG_ADDED:
-        if (verdict.outgrown &&
-            !cor_catalog_remove(txn, verdict.outgrown->sop_instance_uid, entry->created_unix_ms,
-                                NULL, err)) {
+        if (verdict.outgrown && !cor_catalog_remove(txn, verdict.outgrown->sop_instance_uid,
+                                                    entry->created_unix_ms, NULL, err)) {
             return false;
         }
         if (!cor_catalog_forget_removal(txn, entry->bucket, entry->key, err) ||

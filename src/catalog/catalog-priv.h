@@ -80,7 +80,7 @@ typedef struct CorCatalogRecord {
     const char *modality; /* NULL if there is none */
     const json_t *attributes;
     const char *attributes_text; /* the same as text, NULL if it has to be made */
-    const json_t *fragments; /* where compressed frames lie, not looked at yet; or NULL */
+    const json_t *fragments;     /* where compressed frames lie, not looked at yet; or NULL */
     int64_t instance_number;
     double slice_position_mm;
     int rows;

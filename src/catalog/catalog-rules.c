@@ -90,8 +90,9 @@ bool cor_catalog_priv_judge(CorSqlTxn *txn, const CorCatalogEntry *entry,
     if (!cor_catalog_find_key(txn, entry->bucket, entry->key, &holder, err)) {
         return false;
     }
-    /* The same key, derived from other slices or by another version: what was there is outgrown. */
-    if (holder && entry->is_derived && holder->is_derived &&
+    /* A job derives the same anew, from more slices or by another version: what was there is
+     * outgrown. */
+    if (holder && entry->job_id && entry->is_derived && holder->is_derived &&
         strcmp(holder->study_instance_uid, record->study_instance_uid) == 0) {
         verdict->outgrown = COR_TAKE(holder);
     }

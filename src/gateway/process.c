@@ -160,8 +160,7 @@ static bool choose_outputs(Draft *draft, CorError *err)
         (void) json_array_append_new(chosen, json_string(*role));
     }
     draft->outputs = chosen;
-    return json_array_size(chosen) > 0 ||
-           cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
+    return json_array_size(chosen) > 0 || cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
 }
 
 /* The scope, where it makes another result of the same slice. */
@@ -341,8 +340,8 @@ static bool needs_uid_series_key(CorSqlTxn *txn, const CorCatalogInstances *inst
     const CorCatalogInstance *oldest = instances->items[0];
 
     for (size_t i = 1; i < instances->len; i++) {
-        oldest = instances->items[i]->change_seq < oldest->change_seq ? instances->items[i]
-                                                                      : oldest;
+        oldest =
+            instances->items[i]->change_seq < oldest->change_seq ? instances->items[i] : oldest;
     }
     return cor_catalog_folder_has_older(txn, oldest, ret_needs, err);
 }

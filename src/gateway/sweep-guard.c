@@ -73,8 +73,9 @@ static bool count_rows(CorSqlTxn *txn, void *arg, CorError *err)
         bool has_row = false;
         bool was_removed = false;
 
-        if (is_object && (!cor_catalog_has_key(txn, bucket, key, &has_row, err) ||
-            (!has_row && !cor_catalog_was_removed(txn, bucket, key, &was_removed, err)))) {
+        if (is_object &&
+            (!cor_catalog_has_key(txn, bucket, key, &has_row, err) ||
+             (!has_row && !cor_catalog_was_removed(txn, bucket, key, &was_removed, err)))) {
             return false;
         }
         latest->unnamed += is_object && !has_row && !was_removed;

@@ -34,10 +34,10 @@ enum {
 static const char *const passed_names[] = {
     "CORSIA_SIMD",
 #ifdef COR_FAILPOINTS
-    "CORSIA_BREAK_RENDITION", /* host-renditions.c */
+    "COR_BREAK_RENDITION", /* host-renditions.c */
 #endif
 #ifdef COR_SANITIZED
-    "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",
+    "ASAN_OPTIONS",        "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",
 #endif
 };
 

@@ -158,11 +158,11 @@ static bool send_refused(CorHostRunning *run, const CorHostObject *object, const
 }
 
 #ifdef COR_FAILPOINTS
-/* For tests: put the object that CORSIA_BREAK_RENDITION names somewhere else, to prove that the gate
+/* For tests: put the object that COR_BREAK_RENDITION names somewhere else, to prove that the gate
  * finds it. */
 static void break_rendition(const CorHostObject *object)
 {
-    const char *role = getenv("CORSIA_BREAK_RENDITION");
+    const char *role = getenv("COR_BREAK_RENDITION");
     const char *position = object->first->source.position;
     char *at = role && position[0] && strcmp(role, object->role) == 0
                    ? memmem(object->file, object->size, position, strlen(position))

@@ -411,17 +411,27 @@ static bool begin(CorHostContext *context)
     return ok;
 }
 
-/* Whoever started us may have had secrets in the environment; one setting is for hosts. */
+/* Whoever started us may have had secrets in the environment; few settings are for hosts. */
 static bool clean_environment(void)
 {
-    char simd[32] = "";
-    const char *value = getenv("CORSIA_SIMD");
+    static const char *const kept[] = {
+        "CORSIA_SIMD",
+#ifdef COR_FAILPOINTS
+        "COR_BREAK_RENDITION", /* host-renditions.c */
+#endif
+    };
+    char values[COR_ARRAY_LEN(kept)][32];
 
-    if (value) {
-        (void) snprintf(simd, sizeof(simd), "%s", value);
+    for (size_t i = 0; i < COR_ARRAY_LEN(kept); i++) {
+        const char *value = getenv(kept[i]);
+        (void) snprintf(values[i], sizeof(values[i]), "%s", value ? value : "");
     }
-    return clearenv() == 0 && setenv("PATH", "/usr/bin:/bin", 1) == 0 &&
-           setenv("LC_ALL", "C.UTF-8", 1) == 0 && (!simd[0] || setenv("CORSIA_SIMD", simd, 1) == 0);
+    bool ok = clearenv() == 0 && setenv("PATH", "/usr/bin:/bin", 1) == 0 &&
+              setenv("LC_ALL", "C.UTF-8", 1) == 0;
+    for (size_t i = 0; i < COR_ARRAY_LEN(kept); i++) {
+        ok = ok && (!values[i][0] || setenv(kept[i], values[i], 1) == 0);
+    }
+    return ok;
 }
 
 /* The kernel takes a host before the server (proc(5)). */

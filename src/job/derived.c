@@ -17,7 +17,8 @@ bool cor_derived_hash(const char *algo_version, const json_t *params, const json
     }
 
     char digest[65];
-    json_t *both = json_pack("{s:s, s:O, s:s*}", "version", algo_version, "params", params, "scope", scope);
+    json_t *both =
+        json_pack("{s:s, s:O, s:s*}", "version", algo_version, "params", params, "scope", scope);
     if (!both) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for JSON");
     }
@@ -37,8 +38,8 @@ size_t cor_derived_stem(const char *key)
     return has_end ? size - 4 : size;
 }
 
-/* Could this be so many UIDs, "<study uid>/<series uid>/<sop uid>"?  Real UIDs have a dot: "2024/1/5"
- * is none. */
+/* Could this be so many UIDs, "<study uid>/<series uid>/<sop uid>"?  Real UIDs have a dot:
+ * "2024/1/5" is none. */
 static bool looks_like_uids(const char *text, size_t size, int len)
 {
     size_t start = 0;
@@ -82,8 +83,8 @@ static bool name_image(const CorDerived *derived, const char *ending, char ret_k
     }
     if (!is_plain || len >= COR_KEY_SIZE || !cor_key_check(ret_key, NULL)) {
         (void) snprintf(ret_key, COR_KEY_SIZE, "%s/%s/%s_%s%s%s%s", input->study_instance_uid,
-                        input->series_instance_uid, input->sop_instance_uid, request->algo_id,
-                        dash, hash, ending);
+                        input->series_instance_uid, input->sop_instance_uid, request->algo_id, dash,
+                        hash, ending);
     }
     return cor_key_check(ret_key, err);
 }

@@ -16,8 +16,8 @@
  * The 8 hexadecimal digits that tell runs with other parameters apart: of the SHA-256 over the
  * algorithm's version and the canonical parameters.  "" when params equal defaults.
  *
- * @param scope  of an algorithm whose masks depend on the other slices, taken in as well; NULL if it
- *               makes no difference or is "series"
+ * @param scope  of an algorithm whose masks depend on the other slices, taken in as well; NULL if
+ * it makes no difference or is "series"
  */
 COR_MUSTCHECK bool cor_derived_hash(const char *algo_version, const json_t *params,
                                     const json_t *defaults, const char *scope, char ret_hash[9],

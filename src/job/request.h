@@ -47,9 +47,9 @@ typedef struct CorRequest {
     json_t *outputs; /* array of roles, or NULL for all that the algorithm makes */
     CorInput *inputs;
     size_t input_len;
-    char *inputs_key; /* NULL when the inputs are inline */
+    char *inputs_key;        /* NULL when the inputs are inline */
     bool has_uid_series_key; /* what is derived from the series is named by UIDs, see derived.h */
-    char key_hash[9]; /* 8 hex digits, "" for default parameters: part of derived keys */
+    char key_hash[9];        /* 8 hex digits, "" for default parameters: part of derived keys */
 } CorRequest;
 
 void cor_request_done(CorRequest *request);

@@ -33,13 +33,13 @@ static bool store_reason(CorWork *work, const json_t *output, char key[COR_KEY_S
     const CorRequest *request = &work->request;
     char *end = strrchr(key, '.');
     COR_CLEANUP(cor_json_freep)
-    json_t *reason = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "job_id", request->job_id, "algo_id",
-        request->algo_id, "algo_version", request->algo_version, "role",
-        cor_json_string(output, "role", ""), "sop_instance_uid",
-        cor_json_string(output, "sop_instance_uid", ""), "source_sop_instance_uid",
-        request->inputs[cor_json_integer(output, "source", 0)].sop_instance_uid, "reason",
-        cor_json_string(output, "refusal", ""));
+    json_t *reason =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "job_id", request->job_id, "algo_id",
+                  request->algo_id, "algo_version", request->algo_version, "role",
+                  cor_json_string(output, "role", ""), "sop_instance_uid",
+                  cor_json_string(output, "sop_instance_uid", ""), "source_sop_instance_uid",
+                  request->inputs[cor_json_integer(output, "source", 0)].sop_instance_uid, "reason",
+                  cor_json_string(output, "refusal", ""));
     char *text = reason ? cor_json_canonical(reason) : NULL;
 
     if (!text || !end || end + sizeof(".json") > key + COR_KEY_SIZE) {

@@ -29,6 +29,7 @@ def host():
 
 
 def run_request(host, files, inputs=None, scope="series", algo="processing_1", **more):
+    more = {"outputs": ["overlay"], **more}
     if inputs is None:
         inputs = []
         for data in files:

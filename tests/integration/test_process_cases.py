@@ -105,7 +105,7 @@ def test_an_unknown_algorithm_is_told_before_anything_else(server):
     ("/pacs/image_id", without(POST, "pacs", "image_id")), ("/pacs/image_id", post(pacs={"image_id": ["a"]})),
     ("/pacs/scope", post(pacs={"scope": "frame"})), ("/pacs/scope", post(pacs={"scope": "study"})),
     ("/order", post(order="random")), ("/outputs", post(outputs=[])), ("/outputs", post(outputs="overlay")),
-    ("/outputs/1", post(outputs=["overlay", "movie"])), ("/outputs/0", post(outputs=["segmentation"])),
+    ("/outputs/1", post(outputs=["overlay", "movie"])), ("/outputs/0", post(outputs=["Overlay"])),
     ("/params", post(params=[])), ("/params", post(params=None)), ("/params/nope", post(params={"nope": 1})),
     ("/params/sigma", post(params={"sigma": "2"})), ("/params/sigma", post(params={"sigma": 11})),
     ("/params/sigma", post(params={"sigma": -0.5})), ("/params/hu_min", post(params={"hu_min": 7.5})),

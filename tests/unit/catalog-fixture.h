@@ -34,6 +34,7 @@ typedef struct Item {
     int number;           /* 0: no Instance Number */
     double z;             /* position of the slice; 0: none */
     bool is_derived;
+    const char *job_id;
     int64_t created;     /* 0: 5000 */
     const char *without; /* member to leave out of the record */
     const char *with;    /* members to add to the record, JSON */
@@ -229,6 +230,7 @@ static inline bool fixture_offer(Fixture *fixture, CorSqlRun *run, const Item *i
         .sha256 = digest,
         .created_unix_ms = item->created ? item->created : 5000,
         .is_derived = item->is_derived,
+        .job_id = item->job_id,
     };
     bool ok = run == fixture_run_check
                   ? cor_sql_read(fixture->db, run, call, err)

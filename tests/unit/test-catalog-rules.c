@@ -173,7 +173,8 @@ static void what_is_derived_anew_under_a_key_takes_the_place_of_what_was_there(v
                     .sop = "1.1.9.1",
                     .bucket = "output",
                     .key = "liver1/300/p1.seg.dcm",
-                    .is_derived = true};
+                    .is_derived = true,
+                    .job_id = "j1"};
     Item anew = derived;
     Call call = {0};
 
