@@ -154,6 +154,9 @@ typedef struct CorProcessing6 {
     CorAlgoChoice choice;
 } CorProcessing6;
 
+/* Everything that can be made of masks, NULL-terminated. */
+extern const char *const cor_algo_priv_all_outputs[];
+
 /* One label, the liver, in the magenta of the reference. */
 #define COR_ALGO_PRIV_LIVER_LABEL_LEN 1
 extern const CorAlgoLabel cor_algo_priv_liver_labels[COR_ALGO_PRIV_LIVER_LABEL_LEN];

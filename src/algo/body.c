@@ -93,8 +93,6 @@ static bool run(const CorAlgoJob *job, CorError *err)
            cor_algo_priv_organ_run(job, &organ, values, err);
 }
 
-static const char *const outputs[] = {"overlay", NULL};
-
 const CorAlgorithm cor_algo_priv_body = {
     .id = "body",
     .version = "1.0.0",
@@ -103,7 +101,8 @@ const CorAlgorithm cor_algo_priv_body = {
                    "limbs, without the table and the air around them.",
     .params_schema = cor_algo_priv_schema_body,
     .scopes = COR_SCOPE_SERIES,
-    .outputs = outputs,
+    .outputs = cor_algo_priv_all_outputs,
+    .family = {"123104", "DCM", "Morphological Operations"},
     .labels = labels,
     .label_len = COR_ARRAY_LEN(labels),
     .is_volumetric = true,

@@ -249,8 +249,6 @@ static bool run(const CorAlgoJob *job, CorError *err)
            cor_algo_priv_organ_run(job, &organ, values, err);
 }
 
-static const char *const outputs[] = {"overlay", NULL};
-
 const CorAlgorithm cor_algo_priv_bone = {
     .id = "bone",
     .version = "1.0.0",
@@ -259,7 +257,8 @@ const CorAlgorithm cor_algo_priv_bone = {
                    "spinal canal are left out.",
     .params_schema = cor_algo_priv_schema_bone,
     .scopes = COR_SCOPE_SERIES,
-    .outputs = outputs,
+    .outputs = cor_algo_priv_all_outputs,
+    .family = {"123104", "DCM", "Morphological Operations"},
     .labels = labels,
     .label_len = COR_ARRAY_LEN(labels),
     .is_volumetric = true,

@@ -151,8 +151,6 @@ static bool run(const CorAlgoJob *job, CorError *err)
            cor_algo_priv_organ_run(job, &organ, &state, err);
 }
 
-static const char *const outputs[] = {"overlay", NULL};
-
 const CorAlgorithm cor_algo_priv_liver = {
     .id = "liver",
     .version = "1.0.0",
@@ -162,7 +160,8 @@ const CorAlgorithm cor_algo_priv_liver = {
                    "three dimensions and is cut off from its neighbours.",
     .params_schema = cor_algo_priv_schema_liver,
     .scopes = COR_SCOPE_SERIES,
-    .outputs = outputs,
+    .outputs = cor_algo_priv_all_outputs,
+    .family = {"123105", "DCM", "Histogram Analysis"},
     .labels = labels,
     .label_len = COR_ARRAY_LEN(labels),
     .is_volumetric = true,

@@ -98,8 +98,6 @@ static bool run(const CorAlgoJob *job, CorError *err)
     return cor_algo_priv_organ_run(job, &organ, &lungs, err);
 }
 
-static const char *const outputs[] = {"overlay", NULL};
-
 const CorAlgorithm cor_algo_priv_lungs = {
     .id = "lungs",
     .version = "1.0.0",
@@ -108,7 +106,8 @@ const CorAlgorithm cor_algo_priv_lungs = {
                    "airways, with the vessels within.",
     .params_schema = cor_algo_priv_schema_lungs,
     .scopes = COR_SCOPE_SERIES,
-    .outputs = outputs,
+    .outputs = cor_algo_priv_all_outputs,
+    .family = {"123104", "DCM", "Morphological Operations"},
     .labels = labels,
     .label_len = COR_ARRAY_LEN(labels),
     .is_volumetric = true,

@@ -146,8 +146,6 @@ static bool check(const json_t *json, CorError *err)
     return cor_algo_priv_processing_1_read(json, &params, err);
 }
 
-static const char *const outputs[] = {"overlay", "segmentation", "report",
-                                      "preview", "measurements", NULL};
 static const char *const defaults[] = {"overlay", NULL};
 
 const CorAlgorithm cor_algo_priv_processing_1 = {
@@ -160,7 +158,7 @@ const CorAlgorithm cor_algo_priv_processing_1 = {
                    "pixels as the reference implementation.",
     .params_schema = cor_algo_priv_schema_processing_1,
     .scopes = COR_SCOPE_IMAGE | COR_SCOPE_SERIES,
-    .outputs = outputs,
+    .outputs = cor_algo_priv_all_outputs,
     .defaults = defaults,
     .family = {"123104", "DCM", "Morphological Operations"},
     .labels = cor_algo_priv_liver_labels,

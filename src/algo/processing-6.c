@@ -157,8 +157,6 @@ static bool check(const json_t *json, CorError *err)
     return cor_algo_priv_processing_6_read(json, &params, err);
 }
 
-static const char *const outputs[] = {"overlay", "segmentation", "report",
-                                      "preview", "measurements", NULL};
 static const char *const defaults[] = {"overlay", NULL};
 
 const CorAlgorithm cor_algo_priv_processing_6 = {
@@ -171,7 +169,7 @@ const CorAlgorithm cor_algo_priv_processing_6 = {
                    "implementation.",
     .params_schema = cor_algo_priv_schema_processing_6,
     .scopes = COR_SCOPE_IMAGE | COR_SCOPE_SERIES,
-    .outputs = outputs,
+    .outputs = cor_algo_priv_all_outputs,
     .defaults = defaults,
     .family = {"123104", "DCM", "Morphological Operations"},
     .labels = cor_algo_priv_liver_labels,

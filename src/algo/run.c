@@ -9,6 +9,9 @@
 
 #include "algo/algo-priv.h"
 
+const char *const cor_algo_priv_all_outputs[] = {"overlay", "segmentation", "report",
+                                                 "preview", "measurements", NULL};
+
 const CorAlgoLabel cor_algo_priv_liver_labels[] = {
     {.number = 1,
      .id = "liver",

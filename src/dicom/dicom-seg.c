@@ -289,7 +289,7 @@ static void write_place(Seg *seg)
     if (seg->has_frame_of_reference) {
         text(seg, 0x00200052, VR_UI, seg->options->sources[0].frame_of_reference_uid);
     }
-    cor_dicom_priv_derived_laterality(derived);
+    copy(seg, 0x00200060, VR_CS);
     if (seg->has_frame_of_reference) {
         cor_dicom_priv_derived_copy_or_empty(derived, 0x00201040, VR_LO);
     }

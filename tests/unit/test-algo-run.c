@@ -619,6 +619,7 @@ static void every_label_has_a_number_a_name_and_codes(void **state)
 
     for (size_t i = 0; i < len; i++) {
         assert_in_range(all[i]->label_len, 0, COR_ALGO_LABELS_MAX);
+        check_code(&all[i]->family, true);
         for (size_t n = 0; n < all[i]->label_len; n++) {
             const CorAlgoLabel *label = &all[i]->labels[n];
 
