@@ -12,7 +12,7 @@
 #include "http/http-pull.h"
 
 /* What is mapped for one answer at most; 64 slow readers then hold 256 MiB of the page cache. */
-enum { PIECES_BYTES_MAX = 4 * 1024 * 1024, PIECES_MAX = 128 };
+enum { PIECES_BYTES_MAX = 4 * 1024 * 1024, PIECES_MAX = 128, SLOW_MAX = 256 };
 
 void cor_dicomweb_priv_part_done(CorPart *part)
 {
@@ -204,15 +204,15 @@ typedef struct Extent {
 
 static Extent measure(const CorParts *parts, const char *boundary)
 {
-    Extent extent = {.is_known = true};
+    Extent extent = {.is_known = !parts->is_slow_to_describe || parts->len <= SLOW_MAX};
     char text[COR_BUNDLE_TEXT_SIZE];
 
     for (size_t i = 0; i < (parts->is_multipart ? parts->len : 1); i++) {
         COR_CLEANUP(cor_dicomweb_priv_part_done) CorPart part = COR_PART_EMPTY;
         parts->describe(parts->context, i, &part);
-        if (part.is_work) {
-            extent.is_known = false;
-            extent.is_work |= i == 0;
+        extent.is_work = i == 0 && part.is_work;
+        extent.is_known &= !part.is_work;
+        if (!extent.is_known) {
             break;
         }
         extent.runs += part.runs ? part.runs_len : 1;

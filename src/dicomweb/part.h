@@ -53,6 +53,8 @@ typedef struct CorParts {
     size_t len;       /* at least 1 */
     const char *type; /* media type of the parts; static */
     bool is_multipart;
+    bool
+        is_slow_to_describe; /* asks the catalogue: of many parts the size is not told beforehand */
     char etag[COR_PART_ETAG_SIZE]; /* "": none; without quotes */
     /* Fill type, location, is_work and, unless is_work, run or runs.  part is zeroed, with fd -1.
      */

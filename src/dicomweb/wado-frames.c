@@ -343,6 +343,8 @@ void cor_dicomweb_priv_send_frames(CorDicomweb *dicomweb, CorHttpRequest *req, C
     parts.len = source->form.is_multipart ? source->len : 1;
     parts.type = source->form.type;
     parts.is_multipart = source->form.is_multipart;
+    parts.is_slow_to_describe =
+        source->form.is_as_stored && !source->form.is_whole && source->instance->frame_bytes == 0;
     make_etag(request, &source->form, parts.etag);
     if (cor_dicomweb_priv_is_unchanged(req, res, parts.etag)) {
         release(source);

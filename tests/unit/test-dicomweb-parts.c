@@ -27,6 +27,7 @@ typedef struct Fixture {
     bool is_multipart;
     bool is_work;      /* parts have to be made */
     bool is_in_memory; /* and are bytes */
+    bool is_slow;      /* to describe */
     size_t fails_at;   /* opening this part fails */
     size_t lies_at;    /* this part is shorter than it was said to be */
     atomic_int opens;
@@ -118,6 +119,7 @@ static void handler(CorHttpRequest *req, CorHttpResponse *res, void *context)
     CorParts parts = {.len = fixture->len,
                       .type = "application/x-part",
                       .is_multipart = fixture->is_multipart,
+                      .is_slow_to_describe = fixture->is_slow,
                       .etag = "parts",
                       .describe = describe,
                       .open = open_part,
@@ -257,6 +259,23 @@ static void the_same_bytes_arrive_whichever_way_they_go(void **state)
     assert_int_equal(atomic_load(&fixture->releases), (int) COR_ARRAY_LEN(cases));
 }
 
+static void the_size_of_many_parts_is_not_asked_for_if_that_is_slow(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->part_bytes = 10;
+    fixture->is_slow = true;
+    for (size_t len = 100; len <= 1000; len += 900) {
+        Answer answer;
+        fixture->len = len;
+        ask(fixture, &answer);
+        check_multipart(fixture, &answer);
+        assert_int_equal(answer_header(&answer, "Content-Length") != NULL, len == 100);
+        await_release(fixture);
+        answer_done(&answer);
+    }
+}
+
 static void a_part_alone_is_the_body(void **state)
 {
     Fixture *fixture = *state;
@@ -375,6 +394,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_same_bytes_arrive_whichever_way_they_go, start, stop),
+        cmocka_unit_test_setup_teardown(the_size_of_many_parts_is_not_asked_for_if_that_is_slow,
+                                        start, stop),
         cmocka_unit_test_setup_teardown(a_part_alone_is_the_body, start, stop),
         cmocka_unit_test_setup_teardown(a_failure_of_the_first_part_is_a_status, start, stop),
         cmocka_unit_test_setup_teardown(a_failure_later_cuts_the_connection, start, stop),
