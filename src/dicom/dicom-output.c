@@ -27,11 +27,19 @@ void cor_dicom_priv_output_done(CorDicomOutput *output)
     memset(output, 0, sizeof(*output));
 }
 
+/* A sink that fails without saying why would not poison the output. */
+static void note_failure(CorDicomOutput *output)
+{
+    if (output->why.code == COR_OK) {
+        cor_error_wrap(&output->why, "output");
+    }
+}
+
 static void give(CorDicomOutput *output, const void *bytes, size_t size)
 {
     if (cor_dicom_priv_output_ok(output) && size > 0 &&
         !output->sink->write(output->sink->context, bytes, size, &output->why)) {
-        cor_error_wrap(&output->why, "output"); /* a silent failure becomes one */
+        note_failure(output);
     }
 }
 
@@ -136,7 +144,7 @@ void cor_dicom_priv_put_at(CorDicomOutput *output, uint64_t offset, const void *
     flush(output);
     if (cor_dicom_priv_output_ok(output) &&
         !output->sink->write_at(output->sink->context, offset, bytes, size, &output->why)) {
-        cor_error_wrap(&output->why, "output");
+        note_failure(output);
     }
 }
 

@@ -37,36 +37,49 @@ def element_tags(ds):
     return [tag for tag in sorted(ds.keys()) if tag.element != 0 and tag.group > 2 and int(tag) not in DESCRIBES]
 
 
-def assert_same_value(old, new, tag, where):
+def same(is_same, where):
+    """Fail without printing what differs, which may have megabytes."""
+    if not is_same:
+        pytest.fail(f'{where} differs')
+
+
+def assert_same_value(old, new, tag, is_big, where):
     """Values are the same bytes, padding apart; those of big-endian files the same numbers and texts."""
-    if old.is_little_endian:
+    if not is_big:
         a, b = old.get_item(tag).value, new.get_item(tag).value
         if isinstance(a, bytes) and isinstance(b, bytes):
-            assert a.rstrip(b'\0 ') == b.rstrip(b'\0 '), where
+            same(a.rstrip(b'\0 ') == b.rstrip(b'\0 '), where)
             return
     a, b = old[tag].value, new[tag].value
-    if isinstance(a, bytes) and not old.is_little_endian and old[tag].VR == 'OW':
+    if isinstance(a, bytes) and is_big and old[tag].VR == 'OW':
         a = numpy.frombuffer(a, '>u2').astype('<u2').tobytes()
-    assert str(a) == str(b), where
+    same(str(a) == str(b), where)
 
 
-def assert_same_data_set(old, new, where=''):
+def assert_same_data_set(old, new, is_big, where=''):
     assert element_tags(old) == element_tags(new), where
     for tag in element_tags(old):
         here = f'{where}{tag}'
         if new.get_item(tag).VR != 'SQ':
-            assert_same_value(old, new, tag, here)
+            assert_same_value(old, new, tag, is_big, here)
             continue
         items = old[tag].value
         if isinstance(items, bytes):
             continue  # pydicom does not look into UN
         assert len(items) == len(new[tag].value), here
         for number, (a, b) in enumerate(zip(items, new[tag].value)):
-            assert_same_data_set(a, b, f'{here}/{number + 1}/')
+            assert_same_data_set(a, b, is_big, f'{here}/{number + 1}/')
+
+
+def number_of_frames(ds):
+    try:
+        return int(ds.get('NumberOfFrames', 1) or 1)
+    except ValueError:  # no number
+        return 1
 
 
 def frames_to_look_at(ds):
-    frames = int(ds.get('NumberOfFrames', 1) or 1)
+    frames = number_of_frames(ds)
     return sorted({1, min(2, frames), frames})
 
 
@@ -81,8 +94,8 @@ def assert_same_by_others(path, target, values, ds):
         return 'none'
     for frame, value in zip(frames_to_look_at(ds), values):
         theirs = expected[frame - 1].reshape(-1)
-        if ds.get('SamplesPerPixel', 1) == 3 and theirs.dtype.itemsize == 2:
-            theirs = theirs >> (ds.BitsStored - 8)
+        if ds.get('SamplesPerPixel', 1) == 3 and theirs.dtype.itemsize > 1:
+            theirs = (theirs >> (ds.BitsStored - 8)).astype('u1')
         ours = numpy.frombuffer(value, theirs.dtype)
         limit = 1 if ds.PhotometricInterpretation.startswith('YBR_FULL') else 0  # theirs is floating point
         assert numpy.abs(ours.astype('f8') - theirs.astype('f8')).max() <= limit
@@ -95,10 +108,10 @@ def check_pixel_element(ds, target):
         return
     if target in (EXPLICIT, DEFLATED):
         assert not element.is_undefined_length
-        assert element.VR == ('OW' if ds.BitsAllocated > 8 else element.VR)
+        assert element.VR == ('OW' if ds.get('BitsAllocated', 8) > 8 else element.VR)
     else:
         assert element.is_undefined_length and element.VR == 'OB'
-        frames = int(ds.get('NumberOfFrames', 1) or 1)
+        frames = number_of_frames(ds)
         found = list(pydicom.encaps.generate_pixel_data_frame(ds.PixelData, frames))
         assert len(found) == frames
 
@@ -123,11 +136,11 @@ def test_a_file_keeps_its_pixels_and_attributes_in_every_syntax(name, path, host
         ds = pydicom.dcmread(copy)
         assert ds.file_meta.TransferSyntaxUID == target
         assert ds.file_meta.FileMetaInformationGroupLength
-        assert_same_data_set(judge.dataset(path), pydicom.dcmread(copy))
+        assert_same_data_set(judge.dataset(path), pydicom.dcmread(copy), not source.is_little_endian)
         if not has_pixels(source):
             continue
         check_pixel_element(ds, target)
-        assert stored(host, made, frames) == before, target
+        same(stored(host, made, frames) == before, target)
         if not any(isinstance(value, str) for value in before) and name not in NO_JUDGE and \
                 source.get('BitsAllocated') != 1:
             assert assert_same_by_others(copy, target, before, ds) != 'none', target
@@ -141,4 +154,4 @@ def check_frame(host, data, made, target, frame):
     again = host.frame(made, frame, None)
     if target not in (EXPLICIT, DEFLATED) and not isinstance(piece, str):
         piece += b'\0' * (len(piece) % 2)
-    assert piece == again, f'{target}, frame {frame}'
+    same(piece == again, f'{target}, frame {frame}')

@@ -12,7 +12,7 @@
 #include <string.h>
 
 typedef struct Builder {
-    uint8_t data[64 * 1024];
+    uint8_t data[80 * 1024];
     size_t size;
 } Builder;
 
