@@ -236,8 +236,7 @@ static bool write_element(CorDicomRewriter *rewriter, Walk *walk, const CorDicom
         (is_top && put_replacements(rewriter, element->tag))) {
         return true;
     }
-    if (is_top && element == cor_dicom_priv_pixel_element(rewriter->dicom) &&
-        (rewriter->is_recoding || !is_fragmented)) {
+    if (is_top && element == rewriter->pixels && (rewriter->is_recoding || !is_fragmented)) {
         return cor_dicom_priv_put_pixels(rewriter, element, err);
     }
     if (is_fragmented) {
@@ -288,7 +287,8 @@ static bool needs_recoding(const CorDicom *dicom, const char *target_uid)
 bool cor_dicom_priv_rewrite(const CorDicom *dicom, const char *target_uid, CorDicomOutput *output,
                             CorError *err)
 {
-    CorDicomRewriter rewriter = {.dicom = dicom, .output = output};
+    CorDicomRewriter rewriter = {
+        .dicom = dicom, .pixels = cor_dicom_priv_pixel_element(dicom), .output = output};
 
     rewriter.is_recoding = needs_recoding(dicom, target_uid);
     if (rewriter.is_recoding &&

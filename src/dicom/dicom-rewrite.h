@@ -24,6 +24,7 @@ typedef struct CorDicomReplacement {
 
 typedef struct CorDicomRewriter {
     const CorDicom *dicom;
+    const CorDicomElement *pixels; /* of the data set itself, or NULL */
     CorDicomOutput *output;
     CorDicomRecoding recoding; /* of the pixels, if they change */
     bool is_recoding;

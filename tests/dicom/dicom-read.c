@@ -4,6 +4,8 @@
  *     dicom-read FILE FOLDER      JSON on stdout; stored and modality values of every frame as raw
  * files in FOLDER (stored-<n>.raw, modality-<n>.raw) dicom-read --capture FILE FRAME OUTPUT a
  * derived Secondary Capture with a test picture
+ *     dicom-read --write FILE         JSON on stdout: what came of it in every transfer syntax that
+ *                                     we write, of its first frame, and of some of its values
  *
  * Exit 0 whenever it could say what came of it, refusals included; 2 on wrong usage.
  */
@@ -14,10 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "dicom/dicom-capture.h"
 #include "dicom/dicom-image.h"
+#include "dicom/dicom-transcode.h"
 
 static const char *const type_names[] = {
     [COR_PIXEL_U8] = "u1",  [COR_PIXEL_S8] = "i1",  [COR_PIXEL_U16] = "u2",
@@ -244,14 +248,86 @@ static int capture_one(const char *path, const char *frame, const char *output)
     return print(json_object());
 }
 
+/* --- writing --- */
+
+static bool count_bytes(void *context, const void *bytes, size_t size, CorError *err)
+{
+    (void) bytes;
+    (void) err;
+    *(uint64_t *) context += size;
+    return true;
+}
+
+static bool ignore_bytes(void *context, uint64_t offset, const void *bytes, size_t size,
+                         CorError *err)
+{
+    (void) bytes;
+    return offset + size <= *(uint64_t *) context ||
+           cor_fail(err, COR_ERR_BUG, "bytes are replaced that were not written");
+}
+
+static json_t *outcome(bool is_done, uint64_t size, const CorError *err)
+{
+    return is_done ? json_integer((json_int_t) size) : error_json(err);
+}
+
+static void write_in_syntax(const CorDicom *dicom, const char *uid, json_t *json)
+{
+    uint64_t size = 0;
+    const CorDicomSink sink = {.write = count_bytes, .write_at = ignore_bytes, .context = &size};
+    CorDicomWritten written;
+    CorError err = {0};
+    char name[80];
+
+    bool is_done = cor_dicom_transcode(dicom, uid, &sink, &err);
+    json_object_set_new(json, uid, outcome(is_done, size, &err));
+    size = 0;
+    is_done = cor_dicom_write_frame(dicom, 0, uid, &sink, &written, &err);
+    snprintf(name, sizeof(name), "frame %s", uid);
+    json_object_set_new(json, name, outcome(is_done, size, &err));
+}
+
+static int write_everything(const char *path)
+{
+    static const char *const uids[] = {
+        COR_DICOM_EXPLICIT,      COR_DICOM_DEFLATED,          COR_DICOM_RLE,
+        COR_DICOM_JPEG_LOSSLESS, COR_DICOM_JPEG_LOSSLESS_SV1, COR_DICOM_JPEG_LS,
+        COR_DICOM_JPEG_2000};
+    static const char *const values[] = {"7FE00010", "00880200", "52009230", "00081140/1/00081150"};
+    COR_CLEANUP(cor_dicom_freep) CorDicom *dicom = NULL;
+    uint64_t size = 0;
+    const CorDicomSink sink = {.write = count_bytes, .write_at = ignore_bytes, .context = &size};
+    CorDicomWritten written;
+    CorError err = {0};
+
+    if (!cor_dicom_init(&err) || !open_file(path, &dicom, &err)) {
+        return print(json_pack("{s:o}", "error", error_json(&err)));
+    }
+    json_t *json = json_object();
+    for (size_t i = 0; i < COR_ARRAY_LEN(uids); i++) {
+        write_in_syntax(dicom, uids[i], json);
+    }
+    for (size_t i = 0; i < COR_ARRAY_LEN(values); i++) {
+        size = 0;
+        bool is_done = cor_dicom_write_bulk(dicom, values[i], &sink, &written, &err);
+        json_object_set_new(json, values[i], outcome(is_done, size, &err));
+    }
+    return print(json);
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "--write") == 0) {
+        return write_everything(argv[2]);
+    }
     if (argc == 3) {
         return read_everything(argv[1], argv[2]);
     }
     if (argc == 5 && strcmp(argv[1], "--capture") == 0) {
         return capture_one(argv[2], argv[3], argv[4]);
     }
-    fputs("usage: dicom-read FILE FOLDER | dicom-read --capture FILE FRAME OUTPUT\n", stderr);
+    fputs("usage: dicom-read FILE FOLDER | dicom-read --capture FILE FRAME OUTPUT | "
+          "dicom-read --write FILE\n",
+          stderr);
     return 2;
 }

@@ -34,9 +34,18 @@ def item(length=UNDEFINED):
     return struct.pack('<HHI', 0xFFFE, 0xE000, length)
 
 
+def written(path):
+    """What came of the file in every other syntax: sizes, or refusals with a reason."""
+    answer = reader.run('--write', path)
+    for outcome in answer.values():
+        assert isinstance(outcome, int) or (outcome['text'] and outcome['code'] != 'bug'), outcome
+    return answer
+
+
 def refusal(tmp_path, data, stage='open'):
     path = tmp_path / 'hostile.dcm'
     path.write_bytes(data)
+    written(path)
     with reader.Answer(path) as answer:
         return answer.refusals().get(stage, '')
 
@@ -205,6 +214,7 @@ def test_a_file_with_damaged_bytes_is_answered(tmp_path, name):
 def refusal_of_everything(tmp_path, data):
     path = tmp_path / 'damaged.dcm'
     path.write_bytes(data)
+    written(path)
     with reader.Answer(path) as answer:
         return answer.refusals()
 
@@ -225,3 +235,26 @@ def test_no_refusal_names_a_patient(tmp_path):
         reasons += refusal_of_everything(tmp_path, bytes(damaged)).values()
     assert len(set(reasons)) > 10
     assert not [reason for reason in reasons if secret in reason]
+
+
+def test_no_other_encoding_of_a_giant_image_is_begun(tmp_path):
+    path = tmp_path / 'giant.dcm'
+    path.write_bytes(as_bytes(image(60000, 60000, bits=8), tmp_path))
+    answer = written(path)
+    assert answer['1.2.840.10008.1.2.4.90']['text'].startswith('a frame of 3600000000 bytes is larger than')
+    path.write_bytes(as_bytes(image(8, 8, frames=2147483647), tmp_path))
+    assert written(path)['1.2.840.10008.1.2.5']['text'] == \
+        'the pixel data has 64 bytes, too few for 2147483647 frames'
+
+
+def test_many_fragments_without_a_table_are_answered(tmp_path):
+    """Nothing tells which of half a million fragments make a frame but what they begin with."""
+    syntax = b'1.2.840.10008.1.2.4.90'
+    fragment = struct.pack('<HHI', 0xFFFE, 0xE000, 4) + b'\xff\x4f\xff\x51'
+    rest = struct.pack('<HHI', 0xFFFE, 0xE000, 4) + b'abcd'
+    data = as_bytes(image(8, 8, bits=8, frames=250000, pixels=b'1234', syntax=syntax), tmp_path, syntax)
+    at = data.index(struct.pack('<HH2s', 0x7FE0, 0x0010, b'OB'))
+    data = data[:at + 12] + item(0) + (fragment + rest) * 250000 + struct.pack('<HHI', 0xFFFE, 0xE0DD, 0)
+    path = tmp_path / 'many.dcm'
+    path.write_bytes(data)
+    assert written(path)['1.2.840.10008.1.2.1']['text'].startswith('frame 1: ')

@@ -45,7 +45,7 @@ def same(is_same, where):
 
 def assert_same_value(old, new, tag, is_big, where):
     """Values are the same bytes, padding apart; those of big-endian files the same numbers and texts."""
-    if not is_big:
+    if not is_big or old.get_item(tag).VR == 'UN':  # UN is little endian everywhere (PS3.5 section 6.2.2)
         a, b = old.get_item(tag).value, new.get_item(tag).value
         if isinstance(a, bytes) and isinstance(b, bytes):
             same(a.rstrip(b'\0 ') == b.rstrip(b'\0 '), where)
