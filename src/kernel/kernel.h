@@ -8,6 +8,7 @@
  *
  *   bits.h        bit-packed masks: layout, packing, thresholds
  *   grey.h        rows of grey values: windowing, range, scaling, sums
+ *   denoise.h     smoothing that keeps edges
  *   gauss.h       Gaussian filter with truncation to bytes
  *   majority.h    "median above a threshold" as a box count
  *   median.h      median and mean of a square
@@ -24,6 +25,7 @@
 #pragma once
 
 #include "kernel/bits.h"
+#include "kernel/denoise.h"
 #include "kernel/gauss.h"
 #include "kernel/grey.h"
 #include "kernel/majority.h"
@@ -31,8 +33,8 @@
 #include "kernel/morphology.h"
 #include "kernel/paint.h"
 #include "kernel/runs.h"
-#include "kernel/volume.h"
 #include "kernel/voxels.h"
+#include "kernel/volume.h"
 
 /** Name of the instruction set in use: scalar, avx2, avx512 or neon.  CORSIA_SIMD asks for one;
  * without it, or if the processor has not got that, it is the best there is. */
