@@ -31,6 +31,8 @@ typedef struct CtRun {
     size_t stop_after; /* reports; 0: never */
     /* What came of it. */
     uint8_t *mask;
+    double *images;               /* of the slices for which one was emitted */
+    CorAlgoImage *emitted_images; /* plane.data is not for use */
     json_t *conclusion;
     size_t emitted;
     size_t reported;
@@ -223,8 +225,19 @@ static inline bool ct_emit(void *context, const CorAlgoResult *result, CorError 
     size_t slice = run->series->width * run->series->height;
     (void) err;
 
-    memcpy(run->mask + result->slice * slice, result->mask, slice);
     run->emitted++;
+    if (!result->image) {
+        memcpy(run->mask + result->slice * slice, result->mask, slice);
+        return true;
+    }
+    const CorPlane *plane = &result->image->plane;
+    run->is_bad |= !cor_plane_check(plane, err) || plane->width_px != run->series->width ||
+                   plane->height_px != run->series->height;
+    run->emitted_images[result->slice] = *result->image;
+    for (size_t y = 0; y < run->series->height; y++) {
+        cor_plane_row_to_f64(plane, y,
+                             run->images + result->slice * slice + y * run->series->width);
+    }
     return true;
 }
 
@@ -262,6 +275,8 @@ static inline bool ct_run(CtRun *run, const char *algo_id)
                       .context = run};
 
     run->mask = calloc(ct_len(run->series) + 1, 1);
+    run->images = calloc(ct_len(run->series) + 1, sizeof(*run->images));
+    run->emitted_images = calloc(run->series->depth + 1, sizeof(*run->emitted_images));
     bool ok = cor_algo_find(algo_id)->run(&job, &run->err);
     json_decref(defaults);
     return ok;
@@ -270,6 +285,8 @@ static inline bool ct_run(CtRun *run, const char *algo_id)
 static inline void ct_run_done(CtRun *run)
 {
     free(run->mask);
+    free(run->images);
+    free(run->emitted_images);
     json_decref(run->conclusion);
     run->mask = NULL;
     run->conclusion = NULL;

@@ -52,11 +52,15 @@ typedef struct CorAlgoProgress {
 void cor_algo_priv_volume_done(CorAlgoVolume *volume);
 
 /**
- * Read all slices of a job onto the grid.
+ * Learn the size and the place of a series, without loading it.
  *
  * INVALID if there are fewer slices than slices_min, or they differ in size, spacing or direction,
  * or do not follow each other evenly, or have no place.
  */
+COR_MUSTCHECK bool cor_algo_priv_volume_geometry(CorAlgoVolume *volume, const CorAlgoJob *job,
+                                                 size_t slices_min, CorError *err);
+
+/** Learn the geometry and read all slices of a job onto the grid. */
 COR_MUSTCHECK bool cor_algo_priv_volume_read(CorAlgoVolume *volume, CorAlgoProgress *progress,
                                              size_t slices_min, CorError *err);
 

@@ -9,6 +9,7 @@
 static const CorAlgorithm *const algorithms[] = {
     &cor_algo_priv_processing_1, &cor_algo_priv_processing_6, &cor_algo_priv_liver,
     &cor_algo_priv_lungs,        &cor_algo_priv_body,         &cor_algo_priv_bone,
+    &cor_algo_priv_denoise,      &cor_algo_priv_projection,
 };
 
 const CorAlgorithm *const *cor_algo_all(size_t *ret_len)

@@ -74,11 +74,22 @@ typedef struct CorAlgoSlice {
     double orientation[6];    /* direction cosines of a row, then of a column */
 } CorAlgoSlice;
 
-/* What came out for one slice. */
+/* A derived image, which takes the place of a slice: its own size and place, other values. */
+typedef struct CorAlgoImage {
+    CorPlane plane;         /* S16 or F64, modality values */
+    size_t source_begin;    /* the slices that it was made from: the first ... */
+    size_t source_len;      /* ... and how many */
+    double thickness_mm;    /* 0: as the slice */
+    CorAlgoCode derivation; /* CID 7203: "Smoothing" */
+} CorAlgoImage;
+
+/* What came out for one slice: a mask or an image. */
 typedef struct CorAlgoResult {
-    size_t slice;         /* index into the job's slices */
-    bool is_found;        /* false: nothing found, the mask is all zero */
-    const uint8_t *mask;  /* width_px * height_px label numbers, 0 for nothing, no padding */
+    size_t slice;  /* index into the job's slices */
+    bool is_found; /* false: nothing found, the mask is all zero */
+    const uint8_t
+        *mask; /* width_px * height_px label numbers, 0 for nothing, no padding; or NULL */
+    const CorAlgoImage *image; /* or NULL */
     json_t *measurements; /* borrowed object: area_px, mean_hu, ...; NULL if there is nothing to say
                              beyond what the platform measures of every label by itself */
 } CorAlgoResult;

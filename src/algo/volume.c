@@ -351,17 +351,21 @@ static bool read_slices(CorAlgoVolume *volume, const CorAlgoProgress *progress, 
     return true;
 }
 
+bool cor_algo_priv_volume_geometry(CorAlgoVolume *volume, const CorAlgoJob *job, size_t slices_min,
+                                   CorError *err)
+{
+    if (job->slice_len < slices_min) {
+        return cor_fail(err, COR_ERR_INVALID, "at least %zu slices are needed, there are %zu",
+                        slices_min, job->slice_len);
+    }
+    return read_geometry(volume, job, err);
+}
+
 bool cor_algo_priv_volume_read(CorAlgoVolume *volume, CorAlgoProgress *progress, size_t slices_min,
                                CorError *err)
 {
-    size_t slice_len = progress->job->slice_len;
-
-    if (slice_len < slices_min) {
-        return cor_fail(err, COR_ERR_INVALID, "at least %zu slices are needed, there are %zu",
-                        slices_min, slice_len);
-    }
-    return read_geometry(volume, progress->job, err) && choose_grid(volume, err) &&
-           read_slices(volume, progress, err) && allocate(volume, err);
+    return cor_algo_priv_volume_geometry(volume, progress->job, slices_min, err) &&
+           choose_grid(volume, err) && read_slices(volume, progress, err) && allocate(volume, err);
 }
 
 void cor_algo_priv_volume_crop(CorAlgoVolume *volume, uint8_t *mask)

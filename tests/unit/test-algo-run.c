@@ -549,6 +549,7 @@ static void the_schema_says_what_the_code_checks(void **state)
         {cor_algo_priv_processing_1_numbers, 1}, {cor_algo_priv_processing_6_numbers, 1},
         {cor_algo_priv_liver_numbers, 1},        {cor_algo_priv_lungs_numbers, 0},
         {cor_algo_priv_body_numbers, 0},         {cor_algo_priv_bone_numbers, 0},
+        {cor_algo_priv_denoise_numbers, 0},      {cor_algo_priv_projection_numbers, 1},
     };
     (void) state;
 
