@@ -22,10 +22,9 @@ static const double spacing_tolerance = 1e-4; /* of the spacing */
 typedef struct Check {
     const CorDicomGate *gate;
     const CorDicom *dicom;
-    CorDicomSource itself;              /* the object, as if it were a source */
-    size_t latest;                      /* source that was found last: the next one is near */
-    const char *frame_of_reference_uid; /* of all sources, or "" */
-    uint64_t *indices;                  /* of the frames so far */
+    CorDicomSource itself; /* the object, as if it were a source */
+    size_t latest;         /* source that was found last: the next one is near */
+    uint64_t *indices;     /* of the frames so far */
     CorError *err;
 } Check;
 
@@ -147,10 +146,10 @@ static bool is_near_share(double one, double other)
 }
 
 /* What lies where nobody knows, or in no frame of reference, need not say where. */
-static bool has_place(const Check *check, const CorDicomSource *source)
+static bool has_place(const CorDicomSource *source)
 {
     return source->has_place && source->row_spacing_mm > 0 &&
-           check->frame_of_reference_uid[0] != '\0';
+           source->frame_of_reference_uid[0] != '\0';
 }
 
 static bool check_place(Check *check, uint32_t frame, const CorDicomSource *source)
@@ -164,10 +163,10 @@ static bool check_place(Check *check, uint32_t frame, const CorDicomSource *sour
     if (check->itself.rows != source->rows || check->itself.columns != source->columns) {
         return refuse_frame(check, frame, "it is not as large as its source");
     }
-    if (strcmp(info.frame_of_reference_uid, check->frame_of_reference_uid) != 0) {
+    if (strcmp(info.frame_of_reference_uid, source->frame_of_reference_uid) != 0) {
         return refuse_frame(check, frame, "it has another frame of reference than its source");
     }
-    if (!has_place(check, source)) {
+    if (!has_place(source)) {
         return true;
     }
     if (!info.has_position || !info.has_orientation || !info.has_spacing) {
@@ -312,13 +311,40 @@ static bool check_masks(Check *check)
     return true;
 }
 
-/* A picture of one frame of one source. */
+/* The source, of those that a projection names, that lies where the image says that it lies. */
+static const CorDicomSource *projected_source(Check *check)
+{
+    const CorDicom *dicom = check->dicom;
+    const CorDicomElement *sequence = find(check, 0x00082112);
+    const CorDicomElement *item = NULL;
+    CorDicomFrameInfo info = {0};
+    char uid[COR_UID_SIZE];
+
+    if (!sequence || !cor_dicom_frame_info(dicom, 0, &info, NULL)) {
+        return NULL;
+    }
+    for (uint32_t n = 0; (item = cor_dicom_priv_item(dicom, sequence, n)) != NULL; n++) {
+        const CorDicomElement *named =
+            cor_dicom_priv_find(dicom, cor_dicom_priv_inside(dicom, item), TAG_REFERENCED_INSTANCE);
+        const CorDicomSource *source = cor_dicom_priv_code(dicom, named, 0, uid, sizeof(uid))
+                                           ? find_source(check, uid, 0)
+                                           : NULL;
+
+        if (source && is_near(info.position_mm, source->position_mm, 3, position_tolerance_mm)) {
+            return source;
+        }
+    }
+    return NULL;
+}
+
+/* A picture of one frame of one source, or a projection of several slices onto one of them. */
 static bool check_picture(Check *check)
 {
     const CorDicomSource *source = named_source(check, cor_dicom_priv_root(check->dicom));
 
+    source = source ? source : projected_source(check);
     if (!source) {
-        return refuse(check, "it is not of exactly one of the job's inputs");
+        return refuse(check, "it is not of one of the job's inputs, and lies on none");
     }
     return check_place(check, 0, source);
 }
@@ -361,8 +387,6 @@ bool cor_dicom_gate(const CorDicomGate *gate, const void *file, size_t size, Cor
                                          : refuse(&check, why.text);
     }
     check.dicom = dicom;
-    check.frame_of_reference_uid =
-        cor_dicom_common_frame_of_reference(gate->sources, gate->source_len);
     if (cor_dicom_is_truncated(dicom)) {
         return refuse(&check, "it is cut off");
     }
