@@ -12,6 +12,7 @@
 
 #include "base/array.h"
 #include "base/time.h"
+#include "host/host-image.h"
 #include "host/host-renditions.h"
 
 /* Over all slices of an algorithm that measures by itself; means and deviations are those of all
@@ -157,6 +158,14 @@ static bool measure(CorHostRunning *run, const CorAlgoResult *result, CorError *
     return true;
 }
 
+/* An image takes the place of its slice: nothing is measured beyond what the algorithm says. */
+static bool take_image(CorHostRunning *run, const CorAlgoResult *result, CorError *err)
+{
+    json_decref(run->measurements);
+    run->measurements = json_incref(result->measurements);
+    return cor_host_priv_render_image(run, result, err);
+}
+
 static bool take(Run *run, const CorAlgoResult *result, CorError *err)
 {
     CorHostRunning *running = &run->running;
@@ -173,6 +182,9 @@ static bool take(Run *run, const CorAlgoResult *result, CorError *err)
     if (result->is_found) {
         running->found_len++;
         add_up(&run->totals, result);
+    }
+    if (result->image) {
+        return take_image(running, result, err);
     }
     return cor_host_priv_tally_add(&running->tally, result->slice, &slice, result->mask,
                                    emitted->extent_mm, err) &&
@@ -237,6 +249,7 @@ static void read_wishes(CorHostRunning *run, const json_t *outputs)
 
     run->wishes = (CorHostWishes){
         .overlay = is_wanted(outputs, algorithm, "overlay"),
+        .image = is_wanted(outputs, algorithm, "image"),
         .segmentation = is_wanted(outputs, algorithm, "segmentation"),
         .report = is_wanted(outputs, algorithm, "report"),
         .preview = is_wanted(outputs, algorithm, "preview"),
@@ -269,11 +282,8 @@ static bool read_request(CorHostRunning *run, const json_t *request, CorError *e
                                   err)) {
         return false;
     }
-    run->is_magenta = true;
     for (size_t i = 0; i < run->algorithm->label_len; i++) {
-        static const uint8_t magenta[3] = {255, 0, 255};
         const CorAlgoLabel *label = &run->algorithm->labels[i];
-        run->is_magenta = run->is_magenta && memcmp(label->rgb, magenta, sizeof(magenta)) == 0;
         memcpy(run->palette + 3 * (size_t) label->number, label->rgb, sizeof(label->rgb));
     }
     read_wishes(run, json_object_get(request, "outputs"));

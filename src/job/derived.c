@@ -131,6 +131,7 @@ bool cor_derived_name(const CorDerived *derived, const char **ret_bucket,
         const char *ending; /* of an object */
         const char *file;   /* of what is no DICOM */
     } kinds[] = {{"overlay", ".dcm", NULL},
+                 {"image", ".dcm", NULL},
                  {"segmentation", ".seg.dcm", NULL},
                  {"report", ".sr.dcm", NULL},
                  {"preview", NULL, "preview.png"},
@@ -140,6 +141,7 @@ bool cor_derived_name(const CorDerived *derived, const char **ret_bucket,
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         char ending[32];
+        bool is_of_slice = i < 2;
 
         if (strcmp(kinds[i].role, derived->role) != 0) {
             continue;
@@ -156,11 +158,11 @@ bool cor_derived_name(const CorDerived *derived, const char **ret_bucket,
         }
         *ret_bucket = "output";
         (void) snprintf(ending, sizeof(ending), "%s", kinds[i].ending);
-        if (derived->frame > 0 && i == 0) {
+        if (derived->frame > 0 && is_of_slice) {
             (void) snprintf(ending, sizeof(ending), ".frame%lld.dcm", (long long) derived->frame);
         }
-        return is_image || i == 0 ? name_image(derived, ending, ret_key, err)
-                                  : name_series(derived, ending, ret_key, err);
+        return is_image || is_of_slice ? name_image(derived, ending, ret_key, err)
+                                       : name_series(derived, ending, ret_key, err);
     }
     return cor_fail(err, COR_ERR_CORRUPT, "nothing derived has the role of this output");
 }

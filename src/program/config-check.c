@@ -72,7 +72,7 @@ bool cor_config_is_beyond_loopback(const CorConfig *config)
 static bool check_outputs(const CorConfigList *outputs, CorError *err)
 {
     static const char *const roles[] = {"overlay", "segmentation", "report", "preview",
-                                        "measurements"};
+                                        "measurements", "image"};
 
     for (size_t i = 0; i < outputs->len; i++) {
         bool is_known = false;
@@ -82,7 +82,7 @@ static bool check_outputs(const CorConfigList *outputs, CorError *err)
         if (!is_known) {
             return cor_fail(err, COR_ERR_INVALID,
                             "outputs: '%s' is none of overlay, segmentation, report, preview, "
-                            "measurements",
+                            "measurements, image",
                             outputs->items[i]);
         }
     }

@@ -77,7 +77,8 @@ const CorConfigKey cor_config_priv_keys[] = {
     {NULL, "job_timeout", COR_CONFIG_DURATION, AT(job_timeout_ms), "15 min",
      "Time that one run of an algorithm may take", SECOND, 12 * HOUR},
     {NULL, "outputs", COR_CONFIG_LIST, AT(outputs), "",
-     "What is made for jobs that do not say: overlay, segmentation, report, preview, measurements; "
+     "What is made for jobs that do not say: overlay, segmentation, report, preview, measurements, "
+     "image; "
      "nothing here leaves it to each algorithm"},
     {NULL, "lease", COR_CONFIG_DURATION, AT(lease_ms), "30 s",
      "After a crash of a worker, how long until another one takes its job", SECOND, 12 * HOUR},

@@ -18,7 +18,7 @@ BINARY = pathlib.Path(os.environ.get("COR_TEST_CORSIA", ROOT / "build" / "corsia
 FAILPOINT_BINARY = pathlib.Path(os.environ.get("COR_TEST_CORSIA_FAILPOINTS", ROOT / "build-failpoints" / "corsia"))
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 SHARED = pathlib.Path(os.environ.get("COR_SHARED_DIR", ROOT.parent / "shared"))
-ALGORITHMS = ["processing_1", "processing_6", "liver", "lungs", "body", "bone"]
+ALGORITHMS = ["processing_1", "processing_6", "liver", "lungs", "body", "bone", "denoise", "projection"]
 
 
 def free_port():

@@ -327,7 +327,7 @@ def test_algorithms_describe_themselves(server):
     for algo in listed["items"]:
         assert server.get(f"/algorithms/{algo['id']}").json() == algo
         assert algo["version"] == "1.0.0" and algo["title"] and algo["description"] and algo["status"] == "ACTIVE"
-        assert "series" in algo["scopes"] and "overlay" in algo["outputs"]
+        assert "series" in algo["scopes"] and {"overlay", "image"} & set(algo["outputs"])
         assert all("default" in one for one in algo["params_schema"]["properties"].values())
     assert server.get("/algorithms/processing_2").status_code == 404
 

@@ -33,8 +33,8 @@ def labels(shared):
     return numpy.frombuffer(raw, "u1", SLICES * 512 * 512, offset).reshape(SLICES, 512, 512)[:, ::-1]
 
 
-def run(server, algo, series="ct", **params):
-    accepted = server.submit(algo, "c", "st", series, scope="series", params=params)
+def run(server, algo, series="ct", outputs=("overlay",), **params):
+    accepted = server.submit(algo, "c", "st", series, scope="series", params=params, outputs=list(outputs))
     assert accepted.status_code == 202, accepted.text
     return server.wait_job(accepted.json()["job_id"])
 
@@ -60,6 +60,18 @@ def test_the_liver_of_a_series_is_that_of_the_label_map(server, labels):
     assert told["slices"] == told["found_slices"] == SLICES
     assert told["labels"]["liver"]["volume_ml"] == pytest.approx(mask.sum() * 2 * 0.9765625**2 / 1000, rel=1e-3)
     assert told["mean_hu"] == pytest.approx(90, abs=3) and told["mode_hu"] == pytest.approx(100, abs=5)
+
+
+def test_the_segmentation_holds_what_the_overlays_show(server):
+    job = run(server, "liver", outputs=("overlay", "segmentation"))
+    found = [output for output in job["outputs"] if output["role"] == "segmentation"]
+    assert len(found) == 1
+    segmentation = pydicom.dcmread(io.BytesIO(requests.get(found[0]["url"], timeout=10).content))
+    assert segmentation.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Liver"
+    job["outputs"] = [output for output in job["outputs"] if output["role"] == "overlay"]
+    heights = [frame.PlanePositionSequence[0].ImagePositionPatient[2] for frame in segmentation.PerFrameFunctionalGroupsSequence]
+    masks = [mask for _, mask in sorted(zip(heights, segmentation.pixel_array > 0), key=lambda one: one[0])]
+    assert (numpy.stack(masks) == coloured(job)).all()
 
 
 def test_running_twice_gives_the_same_objects(server):
