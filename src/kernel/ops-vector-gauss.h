@@ -21,6 +21,7 @@
 #pragma once
 
 #define STRIP_PX ((size_t) 64)
+#define ALL_LANES_32 (((unsigned) 1 << LANES_32) - 1)
 
 /* One exact sum down a column of a strip: the definition. */
 static __attribute__((noinline)) uint8_t exact_down(const CorGauss *gauss, const float *top)
@@ -52,8 +53,12 @@ static unsigned find_flat(const CorGauss *gauss, const float *top)
 static __attribute__((noinline)) void settle_down(const CorGauss *gauss, const float *top,
                                                   unsigned doubtful, uint8_t *to)
 {
-    unsigned flat = gauss->has_flat_kept ? find_flat(gauss, top) : 0;
+    unsigned flat = gauss->has_flat_kept && doubtful ? find_flat(gauss, top) : 0;
 
+    if (flat == ALL_LANES_32) {
+        store_s32_u8(trunc_f32(load_f32(top + gauss->radius_px * STRIP_PX)), to);
+        return;
+    }
     for (unsigned lanes = doubtful & flat; lanes; lanes &= lanes - 1) {
         size_t i = (size_t) __builtin_ctz(lanes);
 
@@ -286,6 +291,26 @@ INLINE bool sees_none(uint64_t before, uint64_t here, uint64_t behind, size_t ra
     return (here | (before >> 32 >> (32 - radius)) | (behind << 32 << (32 - radius))) == 0;
 }
 
+/* True if word i sees nothing that is not above threshold + 1: it, and all that is in the words
+ * beside it. */
+INLINE bool sees_all(const uint64_t *words, size_t i, const uint8_t *row, size_t width,
+                     uint8_t threshold)
+{
+    const VU8 limit = all_u8(threshold);
+    size_t x = i * OPS_WORD_BITS;
+    VU8 is_above = ~(VU8){0};
+
+    if (~words[i] != 0 || i == 0 || x + 2 * OPS_WORD_BITS > width || threshold == UINT8_MAX) {
+        return false;
+    }
+    for (size_t k = 0; k < 3 * OPS_WORD_BITS; k += LANES_8) {
+        VU8 values = load_u8(row + x - OPS_WORD_BITS + k);
+
+        is_above &= (VU8) (values > limit) & (VU8) (values != limit + 1);
+    }
+    return bits_u8(~is_above) == 0;
+}
+
 static void gauss_above(const CorGauss *gauss, const uint8_t *row, size_t width, uint8_t threshold,
                         uint64_t *words, float *scratch)
 {
@@ -306,7 +331,8 @@ static void gauss_above(const CorGauss *gauss, const uint8_t *row, size_t width,
         size_t left = width - i * OPS_WORD_BITS;
         size_t x = i * OPS_WORD_BITS;
 
-        if (!sees_none(before, here, behind, radius)) {
+        if (!sees_none(before, here, behind, radius) &&
+            !sees_all(words, i, row, width, threshold)) {
             if (!has_line) {
                 make_line(row, width, radius, line);
                 has_line = true;

@@ -401,7 +401,8 @@ static size_t check_case(const json_t *item, bool has_doubles)
         free(doubles);
     }
     print_message("%-26s %4zu x %4zu x %2zu %s: %s\n", name, input.dims[2], input.dims[1],
-                  input.dims[0], input.type == 'h' ? "int16, float64" : "float64",
+                  input.dims[0],
+                  input.type != 'h' ? "float64" : (has_doubles ? "int16, float64" : "int16"),
                   failures ? "DIFFERS" : "equal");
     free(input.data);
     return failures;
