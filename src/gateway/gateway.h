@@ -22,7 +22,7 @@
 #include "driver/sql.h"
 #include "host/host-pool.h"
 #include "http/http-server.h"
-#include "job/request.h"
+#include "job/progress.h"
 #include "program/config.h"
 #include "queue/queue.h"
 #include "ws/ws-server.h"
@@ -106,8 +106,7 @@ void cor_gateway_drain(CorGateway *gateway);
 
 /* What a worker tells; the context of each is the gateway. */
 void cor_gateway_job_started(void *gateway, const CorRequest *request, int attempt);
-void cor_gateway_job_progress(void *gateway, const CorRequest *request, double fraction,
-                              const char *stage);
+void cor_gateway_job_progress(void *gateway, const CorJobProgress *progress);
 void cor_gateway_job_postponed(void *gateway, const char *job_id);
 void cor_gateway_job_ended(void *gateway, const char *job_id);
 void cor_gateway_job_abandoned(void *gateway, const char *job_id);

@@ -160,15 +160,36 @@ void cor_gateway_job_started(void *context, const CorRequest *request, int attem
     send_news(gateway, request->job_id, attempt);
 }
 
-void cor_gateway_job_progress(void *context, const CorRequest *request, double fraction,
-                              const char *stage)
+/* What a client sees of an output that its job has stored already. */
+static json_t *show_preview(CorGateway *gateway, const json_t *output)
+{
+    static const char *const members[] = {
+        "role", "bucket", "key", "media_type", "sop_instance_uid", "source_sop_instance_uid"};
+    json_t *shown = json_object();
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(members); i++) {
+        (void) json_object_set(shown, members[i], json_object_get(output, members[i]));
+    }
+    (void) json_object_set_new(
+        shown, "url",
+        cor_gateway_priv_url(gateway, cor_json_string(output, "bucket", ""),
+                             cor_json_string(output, "key", ""),
+                             gateway->options.config->presign_output_ms / 1000));
+    return shown;
+}
+
+void cor_gateway_job_progress(void *context, const CorJobProgress *progress)
 {
     CorGateway *gateway = context;
+    const CorRequest *request = progress->request;
 
-    note(gateway->running, request->job_id, fraction, stage, false);
-    json_t *frame =
-        json_pack("{s:s, s:s, s:s, s:f, s:s}", "type", "progress", "job_id", request->job_id,
-                  "algo_id", request->algo_id, "fraction", fraction, "stage", stage);
+    note(gateway->running, request->job_id, progress->fraction, progress->stage, false);
+    json_t *frame = json_pack("{s:s, s:s, s:s, s:f, s:s}", "type", "progress", "job_id",
+                              request->job_id, "algo_id", request->algo_id, "fraction",
+                              progress->fraction, "stage", progress->stage);
+    if (frame && progress->preview) {
+        (void) json_object_set_new(frame, "preview", show_preview(gateway, progress->preview));
+    }
     char *text = frame ? cor_json_text(frame) : NULL;
     json_decref(frame);
     if (text) {

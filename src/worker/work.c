@@ -39,8 +39,12 @@ static void report_progress(CorWork *work, double fraction, const char *stage)
 {
     const CorWorkerEvents *events = &work->worker->options.events;
 
+    const CorJobProgress progress = {
+        .request = &work->request, .fraction = fraction, .stage = stage, .preview = work->preview};
+
+    work->fraction = fraction;
     if (events->progress) {
-        events->progress(events->context, &work->request, fraction, stage);
+        events->progress(events->context, &progress);
     }
 }
 
@@ -131,6 +135,23 @@ static void on_progress(void *context, double fraction, const char *stage)
     report_progress(work, fraction, stage);
 }
 
+/* Of several slices the first that is found is shown at once, the others with the progress that
+ * comes anyway.  The object is durable (invariant 2). */
+static void show_overlay(CorWork *work, const json_t *output)
+{
+    bool is_one_of_several =
+        work->request.input_len > 1 || json_object_get(output, "frame") != NULL;
+    bool is_first = work->preview == NULL;
+
+    if (is_one_of_several && cor_json_boolean(output, "found", false) &&
+        strcmp(cor_json_string(output, "role", ""), "overlay") == 0) {
+        work->preview = json_array_get(work->outputs, json_array_size(work->outputs) - 1);
+        if (is_first) {
+            report_progress(work, work->fraction, "compute");
+        }
+    }
+}
+
 static bool on_output(void *context, int fd, const json_t *output, CorError *err)
 {
     CorWork *work = context;
@@ -141,6 +162,7 @@ static bool on_output(void *context, int fd, const json_t *output, CorError *err
     work->store_us += cor_time_us() - start_us;
     if (ok) {
         work->stage = "compute";
+        show_overlay(work, output);
     }
     return ok;
 }

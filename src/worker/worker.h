@@ -20,7 +20,7 @@
 #include "base/error.h"
 #include "blob/blob.h"
 #include "host/host-pool.h"
-#include "job/request.h"
+#include "job/progress.h"
 #include "queue/queue.h"
 
 #include <stddef.h>
@@ -32,8 +32,7 @@ typedef struct CorWorker CorWorker;
 typedef struct CorWorkerEvents {
     /* A host is about to get the job; attempt counts from 1. */
     void (*started)(void *context, const CorRequest *request, int attempt);
-    /* fraction is 0 to 1, stage one of "fetch", "compute", "store". */
-    void (*progress)(void *context, const CorRequest *request, double fraction, const char *stage);
+    void (*progress)(void *context, const CorJobProgress *progress);
     /* The job goes back to its queue. */
     void (*postponed)(void *context, const char *job_id);
     /* The worker is done with the job: its result is sent, or it was cancelled. */

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every rendition of a result: which are made, their names and URLs, the catalogue, and a second run."""
+import asyncio
 import io
 import json
 
 import pydicom
 import pytest
 import requests
-from server import Server
+import websockets
+from server import Server, next_frame
 
 import slices
 
@@ -147,3 +149,26 @@ def test_a_multi_frame_image_gives_a_picture_per_frame(server, shared):
     frames = int(pydicom.dcmread(path, stop_before_pixels=True).NumberOfFrames)
     names = [output["key"] for output in job["outputs"] if output["role"] == "overlay"]
     assert sorted(name.split(".")[-2] for name in names) == [f"frame{n + 1}" for n in range(frames)]
+
+
+def test_the_first_overlay_is_shown_before_the_last_slice_is_computed(tmp_path):
+    """Progress carries the overlay that was stored last; it can be fetched while the job runs."""
+    async def go(server, job_id):
+        async with websockets.connect(f"{server.ws}/ws?client_id=preview") as tab:
+            answer = server.submit("processing_1", "preview", "st", "se", scope="series", job_id=job_id)
+            assert answer.status_code == 202
+            shown = []
+            while not shown or shown[-1]["type"] != "result":
+                shown.append(await next_frame(tab))
+                if shown[-1].get("preview"):
+                    assert requests.get(shown[-1]["preview"]["url"], timeout=30).content[128:132] == b"DICM"
+            return shown
+
+    with Server(tmp_path / "data", job_hosts_max=1) as server:
+        for number in range(1, 41):
+            assert server.put_file(f"st/se/{number}.dcm", slices.ct(number, number=number)).status_code == 201
+        *progress, result = asyncio.run(go(server, "p1"))
+    previews = [frame for frame in progress if "preview" in frame]
+    assert result["status"] == "succeeded" and previews and previews[0]["fraction"] < 0.9
+    assert previews[0]["preview"]["role"] == "overlay"
+    assert previews[0]["preview"]["key"] in {output["key"] for output in result["outputs"]}
