@@ -37,6 +37,7 @@ typedef struct CorAlgoVolume {
     float *floats[4];
     CorGridRuns runs;
     size_t runs_capacity;
+    size_t rows_capacity;
     uint32_t *counts; /* per label */
     size_t counts_capacity;
 } CorAlgoVolume;

@@ -28,7 +28,9 @@ bool cor_algo_priv_volume_label(CorAlgoVolume *volume, const CorGrid *grid, cons
     CorGridRuns *runs = &volume->runs;
     size_t rows = grid->height * grid->depth;
 
-    if (!reserve(&volume->runs_capacity, cor_kernel_volume_runs_count(grid, mask),
+    if (!reserve(&volume->rows_capacity, rows + 1, sizeof(*runs->rows), (void **) &runs->rows,
+                 err) ||
+        !reserve(&volume->runs_capacity, cor_kernel_volume_runs_count(grid, mask),
                  sizeof(*runs->items), (void **) &runs->items, err)) {
         return false;
     }

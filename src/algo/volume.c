@@ -76,9 +76,7 @@ static bool allocate(CorAlgoVolume *volume, CorError *err)
         volume->floats[i] = cor_new_array(float, len);
         ok = ok && volume->floats[i];
     }
-    free(volume->runs.rows);
-    volume->runs.rows = cor_new_array(size_t, volume->grid.height * volume->grid.depth + 1);
-    if (!ok || !volume->runs.rows) {
+    if (!ok) {
         return cor_fail(err, COR_ERR_NOMEM, "no memory for a volume of %zu voxels", len);
     }
     return true;

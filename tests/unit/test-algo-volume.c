@@ -325,6 +325,31 @@ static void every_size_runs(void **state)
     }
 }
 
+/* A disk of tissue with a bright ring, in slices that have more rows than the grid has. */
+static void slices_of_many_rows_are_drawn(void **state)
+{
+    CtSeries series = ct_make(900, 900, 3, 0.3, 3);
+    (void) state;
+
+    for (size_t i = 0; i < ct_len(&series); i++) {
+        double x = (double) (i % 900) - 450;
+        double y = (double) (i / 900 % 900) - 450;
+        double r = sqrt(x * x + y * y);
+
+        series.values[i] = (int16_t) (r > 400 ? -1000 : r > 380 ? 900 : 100);
+    }
+    ct_noise(&series, 10);
+    for (size_t i = 1; i < COR_ARRAY_LEN(organs); i++) {
+        CtRun run = {.series = &series};
+
+        assert_true(ct_run(&run, organs[i]));
+        assert_int_equal(run.emitted, 3);
+        assert_true(i == 1 || json_is_true(json_object_get(run.conclusion, "found")));
+        ct_run_done(&run);
+    }
+    ct_free(&series);
+}
+
 static void parameters_at_their_limits_run(void **state)
 {
     static const struct {
@@ -405,6 +430,7 @@ int main(void)
         cmocka_unit_test(what_is_no_volume_is_refused_with_the_reason),
         cmocka_unit_test(too_few_slices_are_refused),
         cmocka_unit_test(every_size_runs),
+        cmocka_unit_test(slices_of_many_rows_are_drawn),
         cmocka_unit_test(parameters_at_their_limits_run),
         cmocka_unit_test(a_run_can_be_stopped_at_every_report),
     };
