@@ -36,8 +36,9 @@ static bool check(const json_t *json, CorError *err)
 /* Memory for a slice, kept from slice to slice. */
 typedef struct Room {
     size_t pixels;
+    CorPixelType type;
     float *planes[PLANE_LEN];
-    void *image; /* S16 or F64 */
+    void *image; /* of the type */
 } Room;
 
 static void room_done(Room *room)
@@ -49,11 +50,12 @@ static void room_done(Room *room)
     *room = (Room){0};
 }
 
-static bool room_prepare(Room *room, size_t pixels, CorError *err)
+static bool room_prepare(Room *room, const CorPlane *plane, CorError *err)
 {
+    size_t pixels = plane->width_px * plane->height_px;
     bool ok = true;
 
-    if (pixels == room->pixels) {
+    if (pixels == room->pixels && plane->type == room->type) {
         return true;
     }
     room_done(room);
@@ -61,12 +63,13 @@ static bool room_prepare(Room *room, size_t pixels, CorError *err)
         room->planes[i] = cor_new_array(float, pixels);
         ok = ok && room->planes[i];
     }
-    room->image = cor_new_array(double, pixels);
+    room->image = calloc(pixels, cor_pixel_size(plane->type));
     if (!ok || !room->image) {
         room_done(room);
         return cor_fail(err, COR_ERR_NOMEM, "no memory for a slice of %zu pixels", pixels);
     }
     room->pixels = pixels;
+    room->type = plane->type;
     return true;
 }
 
@@ -139,8 +142,7 @@ static bool run_slice(const CorAlgoJob *job, size_t index, const double *params,
     if (!job->load(job->context, index, &slice, err)) {
         return false;
     }
-    if (!cor_algo_priv_check(&slice.plane, err) ||
-        !room_prepare(room, slice.plane.width_px * slice.plane.height_px, err)) {
+    if (!cor_algo_priv_check(&slice.plane, err) || !room_prepare(room, &slice.plane, err)) {
         cor_error_wrap(err, "slice %zu of %zu", index + 1, job->slice_len);
         return false;
     }

@@ -141,11 +141,29 @@ static void add_pairs(const Planes *planes, const Pairs *pairs, size_t to, size_
     }
 }
 
-static long radius(double sigma_px)
+/* How far neighbours are looked for. */
+static long radius(double sigma_px, long side)
 {
-    long px = lrint(ceil(2 * sigma_px));
+    double px = ceil(2 * sigma_px);
+    long reach = px < COR_DENOISE_RADIUS_MAX ? lrint(px) : COR_DENOISE_RADIUS_MAX;
 
-    return px < COR_DENOISE_RADIUS_MAX ? px : COR_DENOISE_RADIUS_MAX;
+    return reach < side ? reach : side - 1;
+}
+
+typedef float Spatial[COR_DENOISE_RADIUS_MAX + 1][2 * COR_DENOISE_RADIUS_MAX + 1];
+
+/* Weights by distance: rows down, columns to both sides. */
+static void weigh_distances(const CorDenoise *denoise, Spatial spatial)
+{
+    for (long dy = 0; dy <= COR_DENOISE_RADIUS_MAX; dy++) {
+        for (long dx = -COR_DENOISE_RADIUS_MAX; dx <= COR_DENOISE_RADIUS_MAX; dx++) {
+            double along = (double) dx / denoise->sigma_px[0];
+            double across = (double) dy / denoise->sigma_px[1];
+
+            spatial[dy][dx + COR_DENOISE_RADIUS_MAX] =
+                (float) exp(-0.5 * (along * along + across * across));
+        }
+    }
 }
 
 void cor_kernel_denoise(const CorDenoise *denoise, const float *values, const float *guide,
@@ -154,26 +172,25 @@ void cor_kernel_denoise(const CorDenoise *denoise, const float *values, const fl
     const Planes planes = {values, guide, result, weights};
     long width = (long) denoise->width_px;
     long height = (long) denoise->height_px;
-    long reach_x = radius(denoise->sigma_px[0]);
-    long reach_y = radius(denoise->sigma_px[1]);
+    long reach_x = radius(denoise->sigma_px[0], width);
+    long reach_y = radius(denoise->sigma_px[1], height);
+    Spatial spatial;
 
     assert(denoise->cutoff > 0);
+    weigh_distances(denoise, spatial);
     memcpy(result, values, (size_t) (width * height) * sizeof(*result));
     for (long i = 0; i < width * height; i++) {
         weights[i] = 1;
     }
-    for (long dy = 0; dy <= reach_y && dy < height; dy++) {
-        for (long dx = dy == 0 ? 1 : -reach_x; dx <= reach_x; dx++) {
-            double along = (double) dx / denoise->sigma_px[0];
-            double across = (double) dy / denoise->sigma_px[1];
-            long begin = dx < 0 ? -dx : 0;
-            const Pairs pairs = {.len = labs(dx) < width ? (size_t) (width - labs(dx)) : 0,
-                                 .spatial = (float) exp(-0.5 * (along * along + across * across)),
-                                 .scale = 1 / denoise->cutoff};
-
-            for (long y = 0; pairs.len > 0 && y + dy < height; y++) {
+    for (long y = 0; y < height; y++) { /* what a row needs stays in the cache */
+        for (long dy = 0; dy <= reach_y && y + dy < height; dy++) {
+            for (long dx = dy == 0 ? 1 : -reach_x; dx <= reach_x; dx++) {
+                long begin = dx < 0 ? -dx : 0;
                 size_t one = (size_t) (y * width + begin);
                 size_t other = (size_t) ((y + dy) * width + begin + dx);
+                const Pairs pairs = {.len = (size_t) (width - labs(dx)),
+                                     .spatial = spatial[dy][dx + COR_DENOISE_RADIUS_MAX],
+                                     .scale = 1 / denoise->cutoff};
 
                 add_pairs(&planes, &pairs, one, other);
                 add_pairs(&planes, &pairs, other, one);
