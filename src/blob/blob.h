@@ -30,10 +30,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COR_BUCKET_PACS "pacs"             /* what came in */
-#define COR_BUCKET_OUTPUT "output"         /* what algorithms derived */
-#define COR_BUCKET_JOBS "jobs"             /* lists too long for a message */
-#define COR_BUCKET_QUARANTINE "quarantine" /* what came in and must not be shown */
+#define COR_BUCKET_PACS "pacs"     /* what came in */
+#define COR_BUCKET_OUTPUT "output" /* what algorithms derived */
+#define COR_BUCKET_JOBS "jobs"     /* what lives as long as a job: lists, pictures, figures */
+#define COR_BUCKET_QUARANTINE "quarantine" /* what must not be shown */
 
 #define COR_BLOB_LIST_MAX ((size_t) 10000) /* keys in one page */
 #define COR_BLOB_ETAG_SIZE 64

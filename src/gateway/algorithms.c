@@ -78,6 +78,33 @@ bool cor_gateway_priv_params(const CorGatewayAlgo *algo, const json_t *params, j
     return true;
 }
 
+bool cor_gateway_priv_makes(const CorAlgorithm *algo, const char *role)
+{
+    for (const char *const *made = algo->outputs; *made; made++) {
+        if (strcmp(*made, role) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+json_t *cor_gateway_priv_default_outputs(const CorConfig *config, const CorAlgorithm *algo)
+{
+    const CorConfigList *configured = &config->outputs;
+    const char *const *role = algo->defaults ? algo->defaults : algo->outputs;
+    json_t *chosen = json_array();
+
+    for (size_t i = 0; i < configured->len; i++) {
+        if (cor_gateway_priv_makes(algo, configured->items[i])) {
+            (void) json_array_append_new(chosen, json_string(configured->items[i]));
+        }
+    }
+    for (bool is_unsaid = json_array_size(chosen) == 0; is_unsaid && *role; role++) {
+        (void) json_array_append_new(chosen, json_string(*role));
+    }
+    return chosen;
+}
+
 static json_t *scopes_json(unsigned scopes)
 {
     json_t *array = json_array();
@@ -94,19 +121,48 @@ static json_t *scopes_json(unsigned scopes)
     return array;
 }
 
-static json_t *algorithm_json(const CorGatewayAlgo *entry)
+static json_t *texts_json(const char *const *texts)
+{
+    json_t *array = json_array();
+
+    for (; *texts; texts++) {
+        (void) json_array_append_new(array, json_string(*texts));
+    }
+    return array;
+}
+
+static json_t *labels_json(const CorAlgorithm *algo)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < algo->label_len; i++) {
+        const CorAlgoLabel *label = &algo->labels[i];
+        (void) json_array_append_new(array,
+                                     json_pack("{s:i, s:s, s:s, s:[i, i, i]}", "number",
+                                               label->number, "id", label->id, "name", label->name,
+                                               "rgb", label->rgb[0], label->rgb[1], label->rgb[2]));
+    }
+    return array;
+}
+
+/* What a job gets that does not say. */
+static json_t *defaults_json(const CorConfig *config, const CorAlgorithm *algo)
+{
+    json_t *array = cor_gateway_priv_default_outputs(config, algo);
+
+    return array ? array : json_array();
+}
+
+static json_t *algorithm_json(const CorGateway *gateway, const CorGatewayAlgo *entry)
 {
     const CorAlgorithm *algo = entry->algo;
-    json_t *outputs = json_array();
 
-    for (const char *const *output = algo->outputs; *output; output++) {
-        (void) json_array_append_new(outputs, json_string(*output));
-    }
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:O, s:s}", "id", algo->id,
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:O, s:s}", "id", algo->id,
                      "algorithm_id", algo->id, "name", algo->title, "version", algo->version,
                      "title", algo->title, "description", algo->description, "scopes",
-                     scopes_json(algo->scopes), "outputs", outputs, "params_schema",
-                     entry->schema_json, "status", "ACTIVE");
+                     scopes_json(algo->scopes), "outputs", texts_json(algo->outputs),
+                     "default_outputs", defaults_json(gateway->options.config, algo), "labels",
+                     labels_json(algo), "params_schema", entry->schema_json, "status", "ACTIVE");
 }
 
 void cor_gateway_priv_list_algorithms(CorHttpRequest *req, CorHttpResponse *res, void *context)
@@ -116,7 +172,7 @@ void cor_gateway_priv_list_algorithms(CorHttpRequest *req, CorHttpResponse *res,
     (void) req;
 
     for (size_t i = 0; i < gateway->algo_len; i++) {
-        (void) json_array_append_new(items, algorithm_json(&gateway->algos[i]));
+        (void) json_array_append_new(items, algorithm_json(gateway, &gateway->algos[i]));
     }
     cor_http_res_json(
         res, 200, json_pack("{s:o, s:I}", "items", items, "count", (json_int_t) gateway->algo_len));
@@ -130,5 +186,5 @@ void cor_gateway_priv_get_algorithm(CorHttpRequest *req, CorHttpResponse *res, v
         cor_http_problem(res, 404, NULL, "Unknown algorithm");
         return;
     }
-    cor_http_res_json(res, 200, algorithm_json(algo));
+    cor_http_res_json(res, 200, algorithm_json(context, algo));
 }

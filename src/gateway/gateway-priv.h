@@ -76,6 +76,14 @@ CorGatewayAlgo *cor_gateway_priv_algo(const CorGateway *gateway, const char *id)
 COR_MUSTCHECK bool cor_gateway_priv_load_algos(CorGateway *gateway, CorError *err);
 void cor_gateway_priv_free_algos(CorGateway *gateway);
 
+/** True if the algorithm can make outputs of this role. */
+bool cor_gateway_priv_makes(const CorAlgorithm *algo, const char *role);
+
+/** The roles that a job gets which does not say: those that are configured, as far as the algorithm
+ * can make them, else the algorithm's own.  A new reference, NULL or empty if there is no memory.
+ */
+json_t *cor_gateway_priv_default_outputs(const CorConfig *config, const CorAlgorithm *algo);
+
 /**
  * Check parameters and complete them with defaults; integers written as 7.0 become 7 and reals
  * written as 2 become 2.0, so that equal parameters are equal text.

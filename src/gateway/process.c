@@ -114,16 +114,6 @@ static bool check_scope(const Draft *draft, CorHttpResponse *res)
     return true;
 }
 
-static bool is_made(const CorAlgorithm *algo, const char *role)
-{
-    for (const char *const *made = algo->outputs; *made; made++) {
-        if (strcmp(*made, role) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool check_outputs(const Draft *draft, CorHttpResponse *res)
 {
     size_t index = 0;
@@ -131,7 +121,7 @@ static bool check_outputs(const Draft *draft, CorHttpResponse *res)
 
     json_array_foreach(json_object_get(draft->posted, "outputs"), index, wanted)
     {
-        if (!is_made(draft->algo->algo, json_string_value(wanted))) {
+        if (!cor_gateway_priv_makes(draft->algo->algo, json_string_value(wanted))) {
             char pointer[32];
             (void) snprintf(pointer, sizeof(pointer), "/outputs/%zu", index);
             cor_http_problem(res, 400, pointer, "outputs: %s does not make a %s",
@@ -142,25 +132,16 @@ static bool check_outputs(const Draft *draft, CorHttpResponse *res)
     return true;
 }
 
-/* What the job asks for, else what the configuration does, else what the algorithm does. */
+/* What the job asks for, else what is made by default. */
 static bool choose_outputs(Draft *draft, CorError *err)
 {
-    const CorAlgorithm *algo = draft->algo->algo;
-    const CorConfigList *configured = &draft->gateway->options.config->outputs;
     json_t *asked = json_object_get(draft->posted, "outputs");
-    json_t *chosen = asked ? json_copy(asked) : json_array();
 
-    for (size_t i = 0; !asked && i < configured->len; i++) {
-        if (is_made(algo, configured->items[i])) {
-            (void) json_array_append_new(chosen, json_string(configured->items[i]));
-        }
-    }
-    const char *const *role = algo->defaults ? algo->defaults : algo->outputs;
-    for (bool is_unsaid = json_array_size(chosen) == 0; is_unsaid && *role; role++) {
-        (void) json_array_append_new(chosen, json_string(*role));
-    }
-    draft->outputs = chosen;
-    return json_array_size(chosen) > 0 || cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
+    draft->outputs =
+        asked ? json_incref(asked)
+              : cor_gateway_priv_default_outputs(draft->gateway->options.config, draft->algo->algo);
+    return json_array_size(draft->outputs) > 0 ||
+           cor_fail(err, COR_ERR_NOMEM, "out of memory for a job");
 }
 
 /* The scope, where it makes another result of the same slice. */

@@ -103,6 +103,13 @@ def test_a_job_that_says_nothing_gets_what_the_algorithm_makes_by_default(server
     assert {output["role"] for output in run(server)["outputs"]} == {"overlay"}
 
 
+def test_an_algorithm_says_what_it_makes_and_finds(server):
+    simple, organs = (server.get(f"/algorithms/{name}").json() for name in ("processing_1", "lungs"))
+    assert simple["outputs"] == ALL and simple["default_outputs"] == ["overlay"]
+    assert simple["labels"] == [{"number": 1, "id": "liver", "name": "Liver", "rgb": [255, 0, 255]}]
+    assert organs["default_outputs"] == ALL and [label["id"] for label in organs["labels"]] == ["lung_left", "lung_right"]
+
+
 def test_a_job_may_ask_for_figures_alone(server):
     assert [output["role"] for output in run(server, outputs=["measurements"])["outputs"]] == ["measurements"]
 
@@ -172,3 +179,18 @@ def test_the_first_overlay_is_shown_before_the_last_slice_is_computed(tmp_path):
     assert result["status"] == "succeeded" and previews and previews[0]["fraction"] < 0.9
     assert previews[0]["preview"]["role"] == "overlay"
     assert previews[0]["preview"]["key"] in {output["key"] for output in result["outputs"]}
+
+
+def test_a_real_liver_in_every_rendition(server, shared):
+    for path in sorted((shared / "data" / "ct_liver_contrast").glob("*.dcm")):
+        assert server.put_file(f"real/se/{path.name}", path).status_code == 201
+    answer = server.submit("liver", "c1", "real", "se", scope="series")
+    job = server.wait_job(answer.json()["job_id"])
+    assert job["state"] == "succeeded" and job["found"]
+    seg = pydicom.dcmread(io.BytesIO(fetch(by_role(job, "segmentation"))))
+    figures = job["measurements"]["labels"]["liver"]
+    assert seg.pixel_array.sum() == figures["area_px"] and seg.NumberOfFrames == 20
+    assert by_role(job, "segmentation")["key"] == "real/se/liver.seg.dcm"
+    assert by_role(job, "report")["key"] == "real/se/liver.sr.dcm"
+    listed = server.get(f"/dicom-web/studies/{seg.StudyInstanceUID}/series?Modality=SEG").json()
+    assert seg.SeriesInstanceUID in {item["0020000E"]["Value"][0] for item in listed}
