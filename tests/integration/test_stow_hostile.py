@@ -2,6 +2,7 @@
 """STOW-RS under attack and in bad luck: clear refusals, bounded memory, nothing half stored."""
 import concurrent.futures
 import contextlib
+import os
 import pathlib
 import random
 import socket
@@ -12,7 +13,7 @@ import requests
 
 import slices
 import stow
-from server import Server, until
+from server import SANITIZERS, Server, until
 
 MEMORY_MAX_MIB = 160
 
@@ -26,7 +27,8 @@ def server(tmp_path):
     with Server(tmp_path / "data", request_timeout="2 s") as running:
         yield running
         assert_tidy(running)
-        assert memory_peak_mib(running) < MEMORY_MAX_MIB
+        if not any(name in os.environ for name in SANITIZERS): # their shadow is not ours
+            assert memory_peak_mib(running) < MEMORY_MAX_MIB
 
 
 def memory_peak_mib(server):
