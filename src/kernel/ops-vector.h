@@ -126,9 +126,6 @@ INLINE size_t grow_vectors(bool is_erosion, const uint64_t *from, size_t len, un
 {
     size_t i = 0;
 #if OPS_VECTOR_BYTES == 64
-    const VU64 step_before = {7, 8, 9, 10, 11, 12, 13, 14};
-    const VU64 step_behind = {1, 2, 3, 4, 5, 6, 7, 8};
-
     if (len >= 2 * LANES_64) {
         VU64 before = load_u64(from - 1);
         VU64 here = load_u64(from);
@@ -136,9 +133,10 @@ INLINE size_t grow_vectors(bool is_erosion, const uint64_t *from, size_t len, un
         for (; i + 2 * LANES_64 <= len; i += LANES_64) {
             VU64 next = load_u64(from + i + LANES_64);
 
-            store_u64(to + i, join_sideways(is_erosion, before, here,
-                                            __builtin_shuffle(here, next, step_behind), d));
-            before = __builtin_shuffle(here, next, step_before);
+            VU64 behind = __builtin_shufflevector(here, next, 1, 2, 3, 4, 5, 6, 7, 8);
+
+            store_u64(to + i, join_sideways(is_erosion, before, here, behind, d));
+            before = __builtin_shufflevector(here, next, 7, 8, 9, 10, 11, 12, 13, 14);
             here = next;
         }
     }
