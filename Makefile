@@ -4,6 +4,7 @@
 
 build:
 	tools/install-packages build
+	tools/build-console
 	test -f build/build.ninja || meson setup build -Dtests=$$(pkg-config --exists cmocka && echo true || echo false)
 	ninja -C build
 
@@ -13,6 +14,7 @@ run: build
 
 test:
 	tools/install-packages test
+	tools/build-console
 	tools/run-tests $(SUITES)
 
 bench: build

@@ -309,8 +309,10 @@ static bool start_http(Server *server, CorError *err)
         .origins_len = config->origins.len,
         .token = server->token,
         .tickets = server->tickets,
-        .csp = "default-src 'self'; style-src 'self' 'unsafe-inline'; object-src 'none'; "
-               "base-uri 'none'; frame-ancestors 'self'",
+        .csp = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' "
+               "'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; worker-src "
+               "'self'; font-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors "
+               "'self'",
         .threads = (unsigned) config->http_threads,
         .connections_max = (unsigned) config->connections_max,
         .body_max = (size_t) config->body_max_bytes,

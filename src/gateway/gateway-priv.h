@@ -258,5 +258,5 @@ COR_GATEWAY_HANDLER(get_ready);       /* health.c */
 COR_GATEWAY_HANDLER(get_metrics);     /* health.c */
 COR_GATEWAY_HANDLER(get_system);      /* system.c */
 COR_GATEWAY_HANDLER(get_env);         /* system.c */
-COR_GATEWAY_HANDLER(get_openapi);     /* front.c */
-COR_GATEWAY_HANDLER(get_front);       /* front.c */
+COR_GATEWAY_HANDLER(get_openapi);     /* openapi.c */
+COR_GATEWAY_HANDLER(get_console);     /* console.c */

@@ -33,7 +33,8 @@ extern const size_t cor_openapi_json_size;
     }
 
 static const CorHttpRoute routes[] = {
-    GET("/", get_front, COR_HTTP_PUBLIC),
+    GET("/", get_console, COR_HTTP_PUBLIC),
+    GET("/{path...}", get_console, COR_HTTP_PUBLIC),
     GET("/openapi.json", get_openapi, COR_HTTP_PUBLIC),
     POST("/provision", provision, COR_HTTP_BODY_JSON),
     POST("/process/{algo_id}", process, COR_HTTP_BODY_RAW),

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import { AppShell, Group, NativeSelect, Text, useMantineColorScheme } from '@mantine/core';
+import { Link, Outlet } from '@tanstack/react-router';
+import { useTranslation } from 'react-i18next';
+import { languages } from '../i18n';
+
+const pages = [
+  { to: '/', label: 'nav.studies' },
+  { to: '/jobs', label: 'nav.jobs' },
+  { to: '/operations', label: 'nav.operations' },
+] as const;
+
+/** The frame around every page. */
+export function Shell() {
+  const { t, i18n } = useTranslation();
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+
+  return (
+    <AppShell header={{ height: 48 }} padding="md">
+      <AppShell.Header>
+        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+          <Group gap="lg" wrap="nowrap">
+            <Text fw={700}>{t('app.title')}</Text>
+            <nav aria-label={t('nav.label')}>
+              <Group gap="md">
+                {pages.map((page) => (
+                  <Link key={page.to} to={page.to} activeProps={{ 'aria-current': 'page' }}>
+                    {t(page.label)}
+                  </Link>
+                ))}
+              </Group>
+            </nav>
+          </Group>
+          <Group gap="xs" wrap="nowrap">
+            <NativeSelect
+              size="xs"
+              aria-label={t('app.language')}
+              value={i18n.language}
+              data={[...languages]}
+              onChange={(event) => void i18n.changeLanguage(event.currentTarget.value)}
+            />
+            <NativeSelect
+              size="xs"
+              aria-label={t('app.theme')}
+              value={colorScheme}
+              data={['dark', 'light', 'auto']}
+              onChange={(event) => setColorScheme(event.currentTarget.value as 'dark' | 'light' | 'auto')}
+            />
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Main id="content">
+        <Outlet />
+      </AppShell.Main>
+    </AppShell>
+  );
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pages by the part of the address behind '#': the server needs no rule for them, and a link survives a reload.
+import {
+  createHashHistory,
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+} from '@tanstack/react-router';
+import { Shell } from './Shell';
+
+const root = createRootRoute({ component: Shell });
+
+const studies = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  component: lazyRouteComponent(() => import('../studies/StudiesPage'), 'StudiesPage'),
+});
+const jobs = createRoute({
+  getParentRoute: () => root,
+  path: '/jobs',
+  component: lazyRouteComponent(() => import('../jobs/JobsPage'), 'JobsPage'),
+});
+const operations = createRoute({
+  getParentRoute: () => root,
+  path: '/operations',
+  component: lazyRouteComponent(() => import('../operations/OperationsPage'), 'OperationsPage'),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([studies, jobs, operations]),
+  history: createHashHistory(),
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

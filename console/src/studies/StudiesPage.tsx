@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Title } from '@mantine/core';
+import { useTranslation } from 'react-i18next';
+
+export function StudiesPage() {
+  const { t } = useTranslation();
+
+  return <Title order={1}>{t('nav.studies')}</Title>;
+}
