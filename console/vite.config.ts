@@ -4,7 +4,7 @@ import react from '@vitejs/plugin-react';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
-const stub = (file: string) => fileURLToPath(new URL(`./src/stubs/${file}`, import.meta.url));
+const replacement = (file: string) => fileURLToPath(new URL(`./src/replacements/${file}`, import.meta.url));
 
 /**
  * Leaves two parts of vtk.js out.  Its reader of XML meshes pulls in a package that needs Node's
@@ -14,8 +14,9 @@ const slimVtk = (): Plugin => ({
   name: 'slim-vtk',
   enforce: 'pre',
   resolveId(id, importer) {
-    if (/IO\/XML\/XMLPolyDataReader(\.js)?$/.test(id)) return stub('vtkXMLPolyDataReader.ts');
-    if (importer && /vtk\.js\/Rendering\/Profiles\//.test(importer) && /WebGPU\//.test(id)) return stub('empty.ts');
+    if (/IO\/XML\/XMLPolyDataReader(\.js)?$/.test(id)) return replacement('vtkXMLPolyDataReader.ts');
+    if (importer && /vtk\.js\/Rendering\/Profiles\//.test(importer) && /WebGPU\//.test(id))
+      return replacement('empty.ts');
     return undefined;
   },
 });
