@@ -7,6 +7,7 @@ import {
   createRouter,
   lazyRouteComponent,
 } from '@tanstack/react-router';
+import { StudyFilters } from '../studies/filters';
 import { Shell } from './Shell';
 
 const root = createRootRoute({ component: Shell });
@@ -14,7 +15,13 @@ const root = createRootRoute({ component: Shell });
 const studies = createRoute({
   getParentRoute: () => root,
   path: '/',
+  validateSearch: (search) => StudyFilters.parse(search),
   component: lazyRouteComponent(() => import('../studies/StudiesPage'), 'StudiesPage'),
+});
+const study = createRoute({
+  getParentRoute: () => root,
+  path: '/studies/$study',
+  component: lazyRouteComponent(() => import('../studies/StudyPage'), 'StudyPage'),
 });
 const jobs = createRoute({
   getParentRoute: () => root,
@@ -28,7 +35,7 @@ const operations = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([studies, jobs, operations]),
+  routeTree: root.addChildren([studies, study, jobs, operations]),
   history: createHashHistory(),
 });
 

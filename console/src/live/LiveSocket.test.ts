@@ -39,6 +39,7 @@ const settle = () => vi.advanceTimersByTimeAsync(0);
 
 beforeEach(() => {
   vi.useFakeTimers();
+  vi.spyOn(Math, 'random').mockReturnValue(0); // the shortest wait: half a second
   FakeSocket.all = [];
   vi.stubGlobal('WebSocket', FakeSocket);
 });
@@ -88,7 +89,7 @@ test('two failures in a row mean unavailable, once, and an open socket means res
   for (let i = 0; i < 4; i++) {
     await settle();
     last().fail();
-    await vi.advanceTimersByTimeAsync(30_000);
+    await vi.advanceTimersByTimeAsync(500);
   }
   expect(onUnavailable).toHaveBeenCalledTimes(1);
   expect(onRestored).not.toHaveBeenCalled();
