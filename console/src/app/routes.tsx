@@ -7,6 +7,7 @@ import {
   createRouter,
   lazyRouteComponent,
 } from '@tanstack/react-router';
+import { JobFilters } from '../jobs/useJobs';
 import { StudyFilters } from '../studies/filters';
 import { Shell } from './Shell';
 
@@ -26,7 +27,13 @@ const study = createRoute({
 const jobs = createRoute({
   getParentRoute: () => root,
   path: '/jobs',
+  validateSearch: (search) => JobFilters.parse(search),
   component: lazyRouteComponent(() => import('../jobs/JobsPage'), 'JobsPage'),
+});
+const job = createRoute({
+  getParentRoute: () => root,
+  path: '/jobs/$job',
+  component: lazyRouteComponent(() => import('../jobs/JobPage'), 'JobPage'),
 });
 const operations = createRoute({
   getParentRoute: () => root,
@@ -35,7 +42,7 @@ const operations = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([studies, study, jobs, operations]),
+  routeTree: root.addChildren([studies, study, jobs, job, operations]),
   history: createHashHistory(),
 });
 

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Choose an algorithm, what it works on, its parameters; run it.
+import { Alert, Button, Group, Loader, SegmentedControl, Select, Stack, Text, TextInput } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { ensureClientId } from '../api/client-id';
+import { ApiError, sendJson } from '../api/http';
+import type { Accepted, Algorithm, Pacs } from '../api/schema';
+import { SchemaForm } from './SchemaForm';
+import { changed, defaults, fieldOfPointer, type Params, type ParamsSchema, problems } from './schema';
+import { useAlgorithms } from './useAlgorithms';
+
+type Scope = NonNullable<Pacs['scope']>;
+
+export interface RunTarget {
+  study: string;
+  series: string;
+  image: string;
+  scope: Scope;
+}
+
+interface Props {
+  target: RunTarget;
+  algorithm?: string;
+  params?: Params;
+  onAccepted: (jobId: string) => void;
+}
+
+const reference = { study: 'study_id', series: 'series_id', image: 'image_id' } as const;
+
+export function RunForm({ target: given, algorithm: wanted, params: wantedParams, onAccepted }: Props) {
+  const { t } = useTranslation();
+  const { data, error } = useAlgorithms();
+  const [id, setId] = useState(wanted ?? null);
+
+  if (error) return <Alert color="red">{error.message}</Alert>;
+  if (!data) return <Loader aria-label={t('app.loading')} />;
+  const chosen = data.items.find((item) => item.id === id) ?? data.items[0];
+  return (
+    <Stack gap="sm">
+      <Select
+        size="xs"
+        label={t('run.algorithm')}
+        data={data.items.map((item) => ({ value: item.id, label: `${item.title} (${item.id})` }))}
+        value={chosen?.id ?? null}
+        onChange={setId}
+        allowDeselect={false}
+        data-testid="algorithm"
+      />
+      {chosen ? (
+        <AlgorithmForm
+          key={chosen.id}
+          algorithm={chosen}
+          target={given}
+          params={chosen.id === wanted ? wantedParams : undefined}
+          onAccepted={onAccepted}
+        />
+      ) : null}
+    </Stack>
+  );
+}
+
+interface AlgorithmFormProps {
+  algorithm: Algorithm;
+  target: RunTarget;
+  params?: Params;
+  onAccepted: (jobId: string) => void;
+}
+
+function AlgorithmForm({ algorithm, target: given, params: wanted, onAccepted }: AlgorithmFormProps) {
+  const { t } = useTranslation();
+  const queries = useQueryClient();
+  const schema = algorithm.params_schema as ParamsSchema;
+  const scopes = algorithm.scopes as Scope[];
+  const [target, setTarget] = useState({
+    ...given,
+    scope: scopes.includes(given.scope) ? given.scope : (scopes[0] ?? 'image'),
+  });
+  const [params, setParams] = useState<Params>({ ...defaults(schema), ...wanted });
+  const wrong = problems(schema, params);
+  const run = useMutation({
+    mutationFn: async () => {
+      const pacs: Pacs = { study_id: target.study, series_id: target.series, scope: target.scope };
+      if (target.scope === 'image') pacs.image_id = target.image;
+      return sendJson<Accepted>('POST', `/process/${encodeURIComponent(algorithm.id)}`, {
+        client_id: await ensureClientId(),
+        pacs,
+        params: changed(schema, params),
+      });
+    },
+    onSuccess: (accepted) => {
+      void queries.invalidateQueries({ queryKey: ['jobs'] });
+      onAccepted(accepted.job_id);
+    },
+  });
+  const refusal = run.error instanceof ApiError ? run.error : null;
+  const refusedField = fieldOfPointer(refusal?.pointer);
+  const errors = refusedField && refusal ? { ...wrong, [refusedField]: refusal.message } : wrong;
+
+  return (
+    <form
+      aria-label={t('run.title')}
+      onSubmit={(event) => {
+        event.preventDefault();
+        run.mutate();
+      }}
+    >
+      <Stack gap="sm">
+        <Text size="sm">{algorithm.description}</Text>
+        <SegmentedControl
+          size="xs"
+          aria-label={t('run.scope')}
+          data={scopes.map((scope) => ({ value: scope, label: t(`run.scopes.${scope}`) }))}
+          value={target.scope}
+          onChange={(scope) => setTarget({ ...target, scope: scope as Scope })}
+        />
+        {(['study', 'series', 'image'] as const).map((name) =>
+          name === 'image' && target.scope !== 'image' ? null : (
+            <TextInput
+              key={name}
+              size="xs"
+              label={reference[name]}
+              description={t('run.idHint')}
+              value={target[name]}
+              onChange={(event) => setTarget({ ...target, [name]: event.currentTarget.value })}
+              error={refusal?.pointer === `/pacs/${reference[name]}` ? refusal.message : undefined}
+              required
+              data-testid={`target-${name}`}
+            />
+          ),
+        )}
+        <SchemaForm schema={schema} value={params} errors={errors} onChange={setParams} />
+        {run.error && !refusedField ? (
+          <Alert color="red" title={t('run.refused')}>
+            {run.error.message}
+          </Alert>
+        ) : null}
+        <Group>
+          <Button type="submit" loading={run.isPending} disabled={Object.keys(wrong).length > 0} data-testid="run">
+            {t('run.start')}
+          </Button>
+          <Button variant="default" onClick={() => setParams(defaults(schema))}>
+            {t('run.defaults')}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// A form made of an algorithm's JSON Schema; the advanced part is folded.
+import { Accordion, Checkbox, NumberInput, Select, Stack, TextInput } from '@mantine/core';
+import { useTranslation } from 'react-i18next';
+import { type Field, fields, type Params, type ParamsSchema } from './schema';
+
+interface Props {
+  schema: ParamsSchema;
+  value: Params;
+  errors: Record<string, string>;
+  onChange: (value: Params) => void;
+}
+
+export function SchemaForm({ schema, value, errors, onChange }: Props) {
+  const { t, i18n } = useTranslation();
+  const all = fields(schema, i18n.language);
+  const advanced = all.filter((field) => field.schema['x-advanced']);
+  const row = (field: Field) => (
+    <Input
+      key={field.name}
+      field={field}
+      value={value[field.name]}
+      error={errors[field.name]}
+      onChange={(next) => onChange({ ...value, [field.name]: next })}
+    />
+  );
+
+  return (
+    <Stack gap="xs">
+      {all.filter((field) => !field.schema['x-advanced']).map(row)}
+      {advanced.length > 0 ? (
+        <Accordion variant="separated">
+          <Accordion.Item value="advanced">
+            <Accordion.Control>{t('run.advanced')}</Accordion.Control>
+            <Accordion.Panel>
+              <Stack gap="xs">{advanced.map(row)}</Stack>
+            </Accordion.Panel>
+          </Accordion.Item>
+        </Accordion>
+      ) : null}
+    </Stack>
+  );
+}
+
+interface InputProps {
+  field: Field;
+  value: unknown;
+  error?: string;
+  onChange: (value: unknown) => void;
+}
+
+/** "0 to 10 px": what may be typed. */
+function range({ schema, unit }: Field, to: string): string {
+  const low = schema.minimum ?? schema.exclusiveMinimum;
+  const high = schema.maximum ?? schema.exclusiveMaximum;
+  const bounds = [low, high].filter((bound) => bound !== undefined).join(` ${to} `);
+  return [bounds, unit].filter(Boolean).join(' ');
+}
+
+function Input({ field, value, error, onChange }: InputProps) {
+  const { t, i18n } = useTranslation();
+  const { schema } = field;
+  const common = { size: 'xs' as const, label: field.title, error, 'data-testid': `param-${field.name}` };
+
+  if (schema.enum) {
+    return (
+      <Select
+        {...common}
+        description={field.description}
+        data={schema.enum.map(String)}
+        value={value === undefined ? null : String(value)}
+        onChange={(next) => onChange(schema.enum?.find((choice) => String(choice) === next))}
+        allowDeselect={schema.default === undefined}
+      />
+    );
+  }
+  if (schema.type === 'boolean') {
+    return (
+      <Checkbox
+        {...common}
+        description={field.description}
+        checked={value === true}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+      />
+    );
+  }
+  if (schema.type === 'number' || schema.type === 'integer') {
+    return (
+      <NumberInput
+        {...common}
+        description={[field.description, range(field, t('run.to'))].filter(Boolean).join(' ')}
+        value={typeof value === 'number' ? value : ''}
+        onChange={(next) => onChange(typeof next === 'number' ? next : undefined)}
+        allowDecimal={schema.type === 'number'}
+        decimalSeparator={i18n.language === 'it' ? ',' : '.'}
+        step={schema.multipleOf ?? (schema.type === 'integer' ? 1 : 0.1)}
+        suffix={field.unit ? ` ${field.unit}` : undefined}
+        min={schema.minimum}
+        max={schema.maximum}
+        clampBehavior="none"
+      />
+    );
+  }
+  return (
+    <TextInput
+      {...common}
+      description={field.description}
+      value={typeof value === 'string' ? value : ''}
+      onChange={(event) => onChange(event.currentTarget.value || undefined)}
+    />
+  );
+}
