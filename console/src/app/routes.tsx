@@ -9,6 +9,7 @@ import {
 } from '@tanstack/react-router';
 import { JobFilters } from '../jobs/useJobs';
 import { StudyFilters } from '../studies/filters';
+import { ViewerSearch } from '../viewer/ViewerSearch';
 import { Shell } from './Shell';
 
 const root = createRootRoute({ component: Shell });
@@ -23,6 +24,12 @@ const study = createRoute({
   getParentRoute: () => root,
   path: '/studies/$study',
   component: lazyRouteComponent(() => import('../studies/StudyPage'), 'StudyPage'),
+});
+const viewer = createRoute({
+  getParentRoute: () => root,
+  path: '/view/$study/$series',
+  validateSearch: (search) => ViewerSearch.parse(search),
+  component: lazyRouteComponent(() => import('../viewer/ViewerPage'), 'ViewerPage'),
 });
 const jobs = createRoute({
   getParentRoute: () => root,
@@ -42,7 +49,7 @@ const operations = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([studies, study, jobs, job, operations]),
+  routeTree: root.addChildren([studies, study, viewer, jobs, job, operations]),
   history: createHashHistory(),
 });
 

@@ -68,9 +68,9 @@ function SeriesCard({ study, series }: { study: string; series: DataSet }) {
       <Group wrap="nowrap" align="start">
         <Picture src={thumbnail({ study, series: uid })} size={96} />
         <div>
-          <Text fw={600}>
+          <Anchor component={Link} to={`/view/${encodeURIComponent(study)}/${encodeURIComponent(uid)}`} fw={600}>
             {text(series, 'SeriesDescription') || t('studies.series', { number: text(series, 'SeriesNumber') })}
-          </Text>
+          </Anchor>
           <Text size="sm" c="dimmed">
             {[
               text(series, 'Modality'),

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the browser cannot draw by WebGL: the pictures that the server renders, slice by slice.
+import { Alert, Box, Slider, Stack } from '@mantine/core';
+import { useHotkeys } from '@mantine/hooks';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { rendered } from '../dicomweb/client';
+import { text } from '../dicomweb/model';
+import type { StackImage } from './engine';
+import type { Place } from './StackView';
+
+interface Props {
+  study: string;
+  series: string;
+  images: StackImage[];
+  place: Place;
+  onPlace: (place: Place) => void;
+}
+
+export function PlainView({ study, series, images, place, onPlace }: Props) {
+  const { t } = useTranslation();
+  const [slice, setSlice] = useState(Math.min(place.slice, images.length - 1));
+  const image = images[slice];
+  const go = (index: number) => {
+    const next = Math.min(Math.max(index, 0), images.length - 1);
+    setSlice(next);
+    onPlace({ ...place, slice: next });
+  };
+  useHotkeys([
+    ['ArrowDown', () => go(slice + 1)],
+    ['ArrowUp', () => go(slice - 1)],
+    ['Home', () => go(0)],
+    ['End', () => go(images.length - 1)],
+  ]);
+
+  if (!image) return null;
+  const uids = { study, series, instance: text(image.instance, 'SOPInstanceUID') };
+  return (
+    <Stack>
+      <Alert color="yellow">{t('viewer.noWebGl')}</Alert>
+      <Box bg="#000" style={{ display: 'grid', placeItems: 'center' }}>
+        <img
+          src={rendered(uids, {
+            frame: image.frame,
+            window: place.window ? [place.window.center, place.window.width] : undefined,
+          })}
+          alt={t('viewer.slice', { slice: slice + 1, count: images.length })}
+          style={{ maxWidth: '100%', maxHeight: 'calc(100vh - 300px)' }}
+        />
+      </Box>
+      <Slider
+        min={1}
+        max={Math.max(images.length, 2)}
+        disabled={images.length < 2}
+        value={slice + 1}
+        onChange={(value) => go(value - 1)}
+        thumbLabel={t('viewer.slice', { slice: slice + 1, count: images.length })}
+      />
+    </Stack>
+  );
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+
+/** Where one looks, in the address: a link shows the same slice in the same window. */
+export const ViewerSearch = z.object({
+  slice: z.number().int().min(1).optional().catch(undefined),
+  center: z.number().optional().catch(undefined),
+  width: z.number().positive().optional().catch(undefined),
+});

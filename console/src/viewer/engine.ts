@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cornerstone3D behind a small door.  Loaded only when somebody looks at an image.
+import { Enums, init as initCore, RenderingEngine, type StackViewport, type Types } from '@cornerstonejs/core';
+import { init as initLoader, wadors } from '@cornerstonejs/dicom-image-loader';
+import {
+  addTool,
+  init as initTools,
+  LengthTool,
+  PanTool,
+  ProbeTool,
+  StackScrollTool,
+  Enums as ToolEnums,
+  ToolGroupManager,
+  WindowLevelTool,
+  ZoomTool,
+} from '@cornerstonejs/tools';
+import { authorization } from '../api/http';
+import { metadata, resource } from '../dicomweb/client';
+import { type DataSet, number, text } from '../dicomweb/model';
+
+const tools = { window: WindowLevelTool, pan: PanTool, zoom: ZoomTool, length: LengthTool, probe: ProbeTool } as const;
+export type ToolName = keyof typeof tools;
+
+let started: Promise<void> | undefined;
+
+/** Start the libraries, once. */
+export function start(): Promise<void> {
+  started ??= (async () => {
+    initCore();
+    await initLoader({
+      maxWebWorkers: Math.max(1, Math.floor((navigator.hardwareConcurrency || 2) / 2)),
+      beforeSend: () => authorization(),
+    });
+    initTools();
+    for (const tool of [...Object.values(tools), StackScrollTool]) addTool(tool);
+  })();
+  return started;
+}
+
+export interface StackImage {
+  imageId: string;
+  instance: DataSet;
+  frame: number;
+}
+
+/** Position along the normal of the image plane, in mm; undefined where there is no geometry. */
+function position(instance: DataSet): number | undefined {
+  const at = instance['00200032']?.Value as number[] | undefined;
+  const axes = instance['00200037']?.Value as number[] | undefined;
+  if (at?.length !== 3 || axes?.length !== 6) return undefined;
+  const [rx, ry, rz, cx, cy, cz] = axes.map(Number) as [number, number, number, number, number, number];
+  const [x, y, z] = at.map(Number) as [number, number, number];
+  return x * (ry * cz - rz * cy) + y * (rz * cx - rx * cz) + z * (rx * cy - ry * cx);
+}
+
+/** By Instance Number as the series was numbered, else by place, else as they came. */
+export function inOrder(instances: DataSet[]): DataSet[] {
+  const keyed = instances.map((instance, index) => ({
+    instance,
+    index,
+    number: number(instance, 'InstanceNumber'),
+    place: position(instance),
+  }));
+  keyed.sort(
+    (a, b) =>
+      (a.number ?? Number.POSITIVE_INFINITY) - (b.number ?? Number.POSITIVE_INFINITY) ||
+      (a.place ?? 0) - (b.place ?? 0) ||
+      a.index - b.index,
+  );
+  return keyed.map((entry) => entry.instance);
+}
+
+/** The frames of a series that can be shown, their headers given to the loader. */
+export async function loadStack(study: string, series: string, signal?: AbortSignal): Promise<StackImage[]> {
+  const instances = await metadata({ study, series }, signal);
+  const shown = inOrder(
+    instances.filter((instance) => number(instance, 'Rows') && text(instance, 'Modality') !== 'SEG'),
+  );
+  return shown.flatMap((instance) => {
+    const uid = text(instance, 'SOPInstanceUID');
+    const frames = number(instance, 'NumberOfFrames') ?? 1;
+    return Array.from({ length: frames }, (_, index) => {
+      const frame = index + 1;
+      const imageId = `wadors:${location.origin}${resource({ study, series, instance: uid })}/frames/${frame}`;
+      wadors.metaDataManager.add(imageId, instance as never);
+      return { imageId, instance, frame };
+    });
+  });
+}
+
+export interface Window {
+  center: number;
+  width: number;
+}
+
+const toRange = ({ center, width }: Window) => ({ lower: center - width / 2, upper: center + width / 2 });
+const fromRange = (range: { lower: number; upper: number }): Window => ({
+  center: (range.lower + range.upper) / 2,
+  width: range.upper - range.lower,
+});
+
+export interface ViewEvents {
+  onSlice?: (index: number) => void;
+  onWindow?: (window: Window) => void;
+  onRendered?: () => void;
+}
+
+/** One viewport that shows a stack. */
+export class View {
+  readonly viewport: StackViewport;
+  #element: HTMLDivElement;
+  #abort = new AbortController();
+
+  constructor(viewport: StackViewport, element: HTMLDivElement, events: ViewEvents) {
+    this.viewport = viewport;
+    this.#element = element;
+    this.#listen(Enums.Events.STACK_NEW_IMAGE, () => events.onSlice?.(this.slice));
+    this.#listen(Enums.Events.VOI_MODIFIED, () => {
+      const window = this.window;
+      if (window) events.onWindow?.(window);
+    });
+    this.#listen(Enums.Events.IMAGE_RENDERED, () => events.onRendered?.());
+  }
+
+  #listen(name: string, handler: () => void): void {
+    this.#element.addEventListener(name, handler, { signal: this.#abort.signal });
+  }
+
+  get slice(): number {
+    return this.viewport.getCurrentImageIdIndex();
+  }
+
+  get window(): Window | undefined {
+    const range = this.viewport.getProperties().voiRange;
+    return range ? fromRange(range) : undefined;
+  }
+
+  async show(images: StackImage[], index: number): Promise<void> {
+    await this.viewport.setStack(
+      images.map((image) => image.imageId),
+      Math.min(Math.max(index, 0), images.length - 1),
+    );
+    this.viewport.render();
+  }
+
+  async goTo(index: number): Promise<void> {
+    const last = this.viewport.getImageIds().length - 1;
+    await this.viewport.setImageIdIndex(Math.min(Math.max(index, 0), last));
+  }
+
+  setWindow(window: Window): void {
+    this.viewport.setProperties({ voiRange: toRange(window) });
+    this.viewport.render();
+  }
+
+  zoomBy(factor: number): void {
+    this.viewport.setZoom(this.viewport.getZoom() * factor);
+    this.viewport.render();
+  }
+
+  invert(): void {
+    this.viewport.setProperties({ invert: !this.viewport.getProperties().invert });
+    this.viewport.render();
+  }
+
+  reset(): void {
+    this.viewport.resetProperties();
+    this.viewport.resetCamera();
+    this.viewport.render();
+  }
+
+  done(): void {
+    this.#abort.abort();
+  }
+}
+
+let nextId = 1;
+
+/** The viewports of one page, which share their tools. */
+export class Bench {
+  readonly engine: RenderingEngine;
+  readonly #group: string;
+  #views = new Map<string, View>();
+  #tool: ToolName = 'window';
+
+  constructor() {
+    const id = nextId++;
+    this.#group = `tools-${id}`;
+    this.engine = new RenderingEngine(`engine-${id}`);
+    const group = ToolGroupManager.createToolGroup(this.#group);
+    for (const tool of [...Object.values(tools), StackScrollTool]) group?.addTool(tool.toolName);
+    this.#bind();
+  }
+
+  #bind(): void {
+    const group = ToolGroupManager.getToolGroup(this.#group);
+    if (!group) return;
+    const { MouseBindings } = ToolEnums;
+    for (const tool of Object.values(tools)) group.setToolPassive(tool.toolName, { removeAllBindings: true });
+    const bindings = new Map<string, number[]>([
+      [ZoomTool.toolName, [MouseBindings.Secondary]],
+      [PanTool.toolName, [MouseBindings.Auxiliary]],
+    ]);
+    const primary = tools[this.#tool].toolName;
+    bindings.set(primary, [MouseBindings.Primary, ...(bindings.get(primary) ?? [])]);
+    for (const [name, buttons] of bindings) {
+      group.setToolActive(name, { bindings: buttons.map((mouseButton) => ({ mouseButton })) });
+    }
+    group.setToolActive(StackScrollTool.toolName, { bindings: [{ mouseButton: MouseBindings.Wheel }] });
+  }
+
+  /** What the first mouse button does. */
+  use(tool: ToolName): void {
+    this.#tool = tool;
+    this.#bind();
+  }
+
+  add(name: string, element: HTMLDivElement, events: ViewEvents): View {
+    const input: Types.PublicViewportInput = { viewportId: name, element, type: Enums.ViewportType.STACK };
+    this.engine.enableElement(input);
+    ToolGroupManager.getToolGroup(this.#group)?.addViewport(name, this.engine.id);
+    const view = new View(this.engine.getViewport(name) as StackViewport, element, events);
+    this.#views.set(name, view);
+    return view;
+  }
+
+  resize(): void {
+    this.engine.resize(true, true);
+  }
+
+  destroy(): void {
+    for (const view of this.#views.values()) view.done();
+    ToolGroupManager.destroyToolGroup(this.#group);
+    this.engine.destroy();
+  }
+}
