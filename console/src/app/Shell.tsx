@@ -3,9 +3,12 @@ import { AppShell, Group, NativeSelect, Text, useMantineColorScheme } from '@man
 import { Link, Outlet } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { languages } from '../i18n';
+import { ConnectionBadge } from '../live/ConnectionBadge';
+import { ResultToasts } from '../live/ResultToasts';
 
 const pages = [
   { to: '/', label: 'nav.studies' },
+  { to: '/upload', label: 'nav.upload' },
   { to: '/jobs', label: 'nav.jobs' },
   { to: '/operations', label: 'nav.operations' },
 ] as const;
@@ -32,6 +35,7 @@ export function Shell() {
             </nav>
           </Group>
           <Group gap="xs" wrap="nowrap">
+            <ConnectionBadge />
             <NativeSelect
               size="xs"
               aria-label={t('app.language')}
@@ -50,6 +54,7 @@ export function Shell() {
         </Group>
       </AppShell.Header>
       <AppShell.Main id="content">
+        <ResultToasts />
         <Outlet />
       </AppShell.Main>
     </AppShell>

@@ -42,6 +42,11 @@ const job = createRoute({
   path: '/jobs/$job',
   component: lazyRouteComponent(() => import('../jobs/JobPage'), 'JobPage'),
 });
+const upload = createRoute({
+  getParentRoute: () => root,
+  path: '/upload',
+  component: lazyRouteComponent(() => import('../upload/UploadPage'), 'UploadPage'),
+});
 const operations = createRoute({
   getParentRoute: () => root,
   path: '/operations',
@@ -49,7 +54,7 @@ const operations = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([studies, study, viewer, jobs, job, operations]),
+  routeTree: root.addChildren([studies, study, viewer, jobs, job, upload, operations]),
   history: createHashHistory(),
 });
 

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// A result shows itself: one toast per result, one click to see it beside its original.
+import { Anchor, Group, Text } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { Link } from '@tanstack/react-router';
+import { useEffect } from 'react';
+import { useTranslation } from 'react-i18next';
+import { resource } from '../dicomweb/client';
+import { Picture } from '../dicomweb/Picture';
+import type { ResultEvent } from './events';
+import { useLive } from './LiveProvider';
+
+const OFFLINE = 'live-unavailable';
+
+function thumbnailOf(event: ResultEvent): string | null {
+  const overlay = event.outputs?.find((output) => output.role === 'overlay');
+  const study = event.study_instance_uid;
+  if (!overlay?.series_instance_uid || !overlay.sop_instance_uid || typeof study !== 'string') return null;
+  const uids = { study, series: overlay.series_instance_uid, instance: overlay.sop_instance_uid };
+  return `${resource(uids)}/thumbnail?viewport=96,96`;
+}
+
+function Words({ event }: { event: ResultEvent }) {
+  const { t } = useTranslation();
+  const picture = thumbnailOf(event);
+  const outcome =
+    event.status === 'succeeded' && event.found === false ? t('jobs.state.nothing') : t(`jobs.state.${event.status}`);
+
+  return (
+    <Group wrap="nowrap" gap="sm">
+      {picture ? <Picture src={picture} size={48} /> : null}
+      <div>
+        <Text size="sm">{event.error?.message ?? outcome}</Text>
+        <Anchor
+          component={Link}
+          size="sm"
+          to={
+            event.outputs?.length
+              ? `/compare/${encodeURIComponent(event.job_id)}`
+              : `/jobs/${encodeURIComponent(event.job_id)}`
+          }
+        >
+          {t('live.open')}
+        </Anchor>
+      </div>
+    </Group>
+  );
+}
+
+export function ResultToasts() {
+  const { t } = useTranslation();
+  const { store, isPolling } = useLive();
+
+  useEffect(
+    () =>
+      store.onResult((event) =>
+        notifications.show({
+          id: `result-${event.job_id}`,
+          color: event.status === 'succeeded' ? 'teal' : event.status === 'failed' ? 'red' : 'orange',
+          title: event.algo_id,
+          message: <Words event={event} />,
+          autoClose: event.status === 'failed' ? false : 15_000,
+        }),
+      ),
+    [store],
+  );
+  useEffect(() => {
+    if (!isPolling) {
+      notifications.hide(OFFLINE);
+      return;
+    }
+    notifications.show({
+      id: OFFLINE,
+      color: 'yellow',
+      title: t('live.lost'),
+      message: t('live.pollingHint'),
+      autoClose: false,
+    });
+  }, [isPolling, t]);
+  return null;
+}
