@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cornerstone3D behind a small door.  Loaded only when somebody looks at an image.
 import { Enums, init as initCore, RenderingEngine, type StackViewport, type Types } from '@cornerstonejs/core';
-import { init as initLoader, wadors } from '@cornerstonejs/dicom-image-loader';
+import { init as initLoader } from '@cornerstonejs/dicom-image-loader';
+import { utilities as headers } from '@cornerstonejs/metadata';
 import {
   addTool,
   init as initTools,
@@ -72,20 +73,22 @@ export function inOrder(instances: DataSet[]): DataSet[] {
 
 /** The frames of a series that can be shown, their headers given to the loader. */
 export async function loadStack(study: string, series: string, signal?: AbortSignal): Promise<StackImage[]> {
+  await start();
   const instances = await metadata({ study, series }, signal);
   const shown = inOrder(
     instances.filter((instance) => number(instance, 'Rows') && text(instance, 'Modality') !== 'SEG'),
   );
-  return shown.flatMap((instance) => {
+  const images = shown.flatMap((instance) => {
     const uid = text(instance, 'SOPInstanceUID');
     const frames = number(instance, 'NumberOfFrames') ?? 1;
     return Array.from({ length: frames }, (_, index) => {
       const frame = index + 1;
       const imageId = `wadors:${location.origin}${resource({ study, series, instance: uid })}/frames/${frame}`;
-      wadors.metaDataManager.add(imageId, instance as never);
       return { imageId, instance, frame };
     });
   });
+  await Promise.all(images.map(({ imageId, instance }) => headers.addDicomWebInstance(imageId, instance)));
+  return images;
 }
 
 export interface Window {
