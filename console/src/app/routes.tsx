@@ -42,6 +42,11 @@ const job = createRoute({
   path: '/jobs/$job',
   component: lazyRouteComponent(() => import('../jobs/JobPage'), 'JobPage'),
 });
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: '/compare/$job',
+  component: lazyRouteComponent(() => import('../compare/ComparePage'), 'ComparePage'),
+});
 const upload = createRoute({
   getParentRoute: () => root,
   path: '/upload',
@@ -54,7 +59,7 @@ const operations = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([studies, study, viewer, jobs, job, upload, operations]),
+  routeTree: root.addChildren([studies, study, viewer, jobs, job, compare, upload, operations]),
   history: createHashHistory(),
 });
 

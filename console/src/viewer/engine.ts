@@ -16,7 +16,7 @@ import {
   ZoomTool,
 } from '@cornerstonejs/tools';
 import { authorization } from '../api/http';
-import { metadata, resource } from '../dicomweb/client';
+import { metadata, resource, type Uids } from '../dicomweb/client';
 import { type DataSet, number, text } from '../dicomweb/model';
 
 const tools = { window: WindowLevelTool, pan: PanTool, zoom: ZoomTool, length: LengthTool, probe: ProbeTool } as const;
@@ -37,6 +37,12 @@ export function start(): Promise<void> {
   })();
   return started;
 }
+
+const uidsOf = (instance: DataSet): Uids => ({
+  study: text(instance, 'StudyInstanceUID'),
+  series: text(instance, 'SeriesInstanceUID'),
+  instance: text(instance, 'SOPInstanceUID'),
+});
 
 export interface StackImage {
   imageId: string;
@@ -79,11 +85,10 @@ export async function loadStack(study: string, series: string, signal?: AbortSig
     instances.filter((instance) => number(instance, 'Rows') && text(instance, 'Modality') !== 'SEG'),
   );
   const images = shown.flatMap((instance) => {
-    const uid = text(instance, 'SOPInstanceUID');
     const frames = number(instance, 'NumberOfFrames') ?? 1;
     return Array.from({ length: frames }, (_, index) => {
       const frame = index + 1;
-      const imageId = `wadors:${location.origin}${resource({ study, series, instance: uid })}/frames/${frame}`;
+      const imageId = `wadors:${location.origin}${resource(uidsOf(instance))}/frames/${frame}`;
       return { imageId, instance, frame };
     });
   });
@@ -96,6 +101,9 @@ export interface Window {
   width: number;
 }
 
+const samePan = (one: Types.Point2, other: Types.Point2) =>
+  Math.abs(one[0] - other[0]) < 1e-3 && Math.abs(one[1] - other[1]) < 1e-3;
+
 const toRange = ({ center, width }: Window) => ({ lower: center - width / 2, upper: center + width / 2 });
 const fromRange = (range: { lower: number; upper: number }): Window => ({
   center: (range.lower + range.upper) / 2,
@@ -104,6 +112,7 @@ const fromRange = (range: { lower: number; upper: number }): Window => ({
 
 export interface ViewEvents {
   onSlice?: (index: number) => void;
+  onCamera?: () => void;
   onWindow?: (window: Window) => void;
   onRendered?: () => void;
 }
@@ -122,6 +131,7 @@ export class View {
       const window = this.window;
       if (window) events.onWindow?.(window);
     });
+    this.#listen(Enums.Events.CAMERA_MODIFIED, () => events.onCamera?.());
     this.#listen(Enums.Events.IMAGE_RENDERED, () => events.onRendered?.());
   }
 
@@ -158,6 +168,19 @@ export class View {
 
   zoomBy(factor: number): void {
     this.viewport.setZoom(this.viewport.getZoom() * factor);
+    this.viewport.render();
+  }
+
+  /** Take over zoom and pan of another view. */
+  copyCamera(from: View): void {
+    const presentation = from.viewport.getViewPresentation();
+    if (
+      Math.abs(this.viewport.getZoom() - from.viewport.getZoom()) < 1e-6 &&
+      samePan(this.viewport.getPan(), from.viewport.getPan())
+    ) {
+      return;
+    }
+    this.viewport.setViewPresentation({ ...presentation, rotation: undefined });
     this.viewport.render();
   }
 

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// The original beside what an algorithm made of it: linked, swiped or flickered.
+import {
+  Alert,
+  Anchor,
+  Button,
+  Checkbox,
+  Group,
+  Loader,
+  SegmentedControl,
+  Slider,
+  Stack,
+  Text,
+  Title,
+} from '@mantine/core';
+import { useHotkeys } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import type { Job } from '../api/schema';
+import { useJob } from '../jobs/useJobs';
+import { MetadataDiff } from './MetadataDiff';
+import { type Pair, pairs } from './pairs';
+import { useCompare } from './useCompare';
+
+const route = getRouteApi('/compare/$job');
+type Mode = 'side' | 'swipe' | 'flicker';
+
+export function ComparePage() {
+  const { t } = useTranslation();
+  const { job: id } = route.useParams();
+  const { data: job, error } = useJob(id);
+  const found = useMemo(() => (job ? pairs(job) : []), [job]);
+
+  if (error) return <Alert color="red">{error.message}</Alert>;
+  if (!job) return <Loader aria-label={t('app.loading')} />;
+  return (
+    <Stack gap="xs">
+      <Group justify="space-between">
+        <Title order={1} size="h4">
+          {t('compare.title', { algorithm: job.algo_id })}
+        </Title>
+        <Anchor component={Link} to={`/jobs/${encodeURIComponent(id)}`} size="sm">
+          {t('compare.job')}
+        </Anchor>
+      </Group>
+      {found.length > 0 ? <Views job={job} found={found} /> : <Alert>{t('compare.nothing')}</Alert>}
+    </Stack>
+  );
+}
+
+function useImages(job: Job, found: Pair[]) {
+  return useQuery({
+    queryKey: ['compare', job.job_id],
+    queryFn: async ({ signal }) => {
+      const { loadInstances } = await import('../viewer/engine');
+      const study = job.study_instance_uid ?? '';
+      const series = seriesOf(job);
+      const [left, right] = await Promise.all([
+        loadInstances(
+          found.map((pair) => ({ study, series: series.get(pair.source) ?? '', instance: pair.source })),
+          signal,
+        ),
+        loadInstances(
+          found.map((pair) => ({ study, ...pair.derived })),
+          signal,
+        ),
+      ]);
+      return { left, right };
+    },
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** The series of each input. */
+function seriesOf(job: Job): Map<string, string> {
+  const inputs = (job.inputs ?? []) as { sop_instance_uid?: string; series_instance_uid?: string }[];
+  return new Map(inputs.map((input) => [input.sop_instance_uid ?? '', input.series_instance_uid ?? '']));
+}
+
+function Views({ job, found }: { job: Job; found: Pair[] }) {
+  const { t } = useTranslation();
+  const left = useRef<HTMLDivElement>(null);
+  const right = useRef<HTMLDivElement>(null);
+  const images = useImages(job, found);
+  const [mode, setMode] = useState<Mode>('side');
+  const [swipe, setSwipe] = useState(50);
+  const [isHidden, setHidden] = useState(false);
+  const [slice, setSlice] = useState(0);
+  const [drawn, setDrawn] = useState(0);
+  const [links, setLinks] = useState({ slice: true, camera: true, window: true });
+  const compare = useCompare({
+    left,
+    right,
+    images: images.data,
+    onSlice: setSlice,
+    onDrawn: () => setDrawn((count) => count + 1),
+  });
+  useEffect(() => {
+    if (compare) compare.linker.links = links;
+  }, [compare, links]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another layout is another size
+  useEffect(() => compare?.bench.resize(), [compare, mode]);
+  useFlicker(mode === 'flicker', setHidden);
+  const go = (index: number) => void compare?.left.goTo(index);
+  useHotkeys([
+    ['ArrowDown', () => go(slice + 1)],
+    ['ArrowUp', () => go(slice - 1)],
+    ['Home', () => go(0)],
+    ['End', () => go(found.length - 1)],
+    ['R', () => compare?.left.reset()],
+  ]);
+
+  const pair = found[Math.min(slice, found.length - 1)] as Pair;
+  const study = job.study_instance_uid ?? '';
+  const isStacked = mode !== 'side';
+  const box = { background: '#000', height: 'calc(100vh - 300px)', minHeight: 240, minWidth: 0 };
+  const onTop = isStacked
+    ? {
+        gridArea: '1 / 1',
+        clipPath: mode === 'swipe' ? `inset(0 0 0 ${swipe}%)` : undefined,
+        visibility: mode === 'flicker' && isHidden ? ('hidden' as const) : undefined,
+      }
+    : {};
+  return (
+    <>
+      {images.error ? <Alert color="red">{images.error.message}</Alert> : null}
+      <Group gap="md">
+        <SegmentedControl
+          size="xs"
+          aria-label={t('compare.mode')}
+          data={(['side', 'swipe', 'flicker'] as const).map((value) => ({ value, label: t(`compare.modes.${value}`) }))}
+          value={mode}
+          onChange={(value) => setMode(value as Mode)}
+        />
+        {(['slice', 'camera', 'window'] as const).map((name) => (
+          <Checkbox
+            key={name}
+            size="xs"
+            label={t(`compare.link.${name}`)}
+            checked={links[name]}
+            onChange={(event) => setLinks({ ...links, [name]: event.currentTarget.checked })}
+          />
+        ))}
+        <Button size="compact-xs" variant="default" onClick={() => compare?.left.reset()}>
+          {t('viewer.reset')}
+        </Button>
+        <Text size="sm">{t('viewer.slice', { slice: slice + 1, count: found.length })}</Text>
+      </Group>
+      {mode === 'swipe' ? (
+        <Slider value={swipe} onChange={setSwipe} thumbLabel={t('compare.modes.swipe')} label={null} />
+      ) : null}
+      <div
+        style={{ display: 'grid', gridTemplateColumns: isStacked ? '1fr' : '1fr 1fr', gap: 4 }}
+        data-testid="compare"
+        data-drawn={drawn}
+        data-slice={slice}
+      >
+        <div
+          ref={left}
+          role="img"
+          aria-label={t('compare.original')}
+          style={{ ...box, gridArea: isStacked ? '1 / 1' : undefined }}
+          onContextMenu={(event) => event.preventDefault()}
+          data-testid="original"
+        />
+        <div
+          ref={right}
+          role="img"
+          aria-label={t('compare.processed')}
+          style={{ ...box, ...onTop }}
+          onContextMenu={(event) => event.preventDefault()}
+          data-testid="processed"
+        />
+      </div>
+      <MetadataDiff
+        left={{ study, series: seriesOf(job).get(pair.source), instance: pair.source }}
+        right={{ study, ...pair.derived }}
+      />
+    </>
+  );
+}
+
+const FLICKER_MS = 500;
+
+/** Show and hide by turns; people who want less motion hold F instead. */
+function useFlicker(isOn: boolean, setHidden: (isHidden: boolean) => void): void {
+  useEffect(() => {
+    if (!isOn) {
+      setHidden(false);
+      return;
+    }
+    const press = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() === 'f') setHidden(event.type === 'keydown');
+    };
+    window.addEventListener('keydown', press);
+    window.addEventListener('keyup', press);
+    let isHidden = false;
+    const wantsStill = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const timer = wantsStill
+      ? undefined
+      : setInterval(() => {
+          isHidden = !isHidden;
+          setHidden(isHidden);
+        }, FLICKER_MS);
+    return () => {
+      window.removeEventListener('keydown', press);
+      window.removeEventListener('keyup', press);
+      clearInterval(timer);
+    };
+  }, [isOn, setHidden]);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which processed image belongs to which original.
+import type { Job, Output } from '../api/schema';
+
+export interface Pair {
+  source: string;
+  derived: { series: string; instance: string };
+}
+
+const uidsOf = (inputs: Job['inputs']): string[] =>
+  (inputs ?? []).map((input) => String((input as { sop_instance_uid?: string }).sop_instance_uid ?? ''));
+
+/** The overlays of a job by the image that each was made of, in the order of the inputs. */
+export function pairs(job: Job): Pair[] {
+  const sources = uidsOf(job.inputs);
+  const bySource = new Map<string, Output>();
+  for (const output of job.outputs ?? []) {
+    if (output.role !== 'overlay') continue;
+    const source = output.source_sop_instance_uid ?? sources[output.source ?? -1];
+    if (source) bySource.set(source, output);
+  }
+  const order = sources.length > 0 ? sources : [...bySource.keys()];
+  return order.flatMap((source) => {
+    const output = bySource.get(source);
+    if (!output?.series_instance_uid || !output.sop_instance_uid) return [];
+    return [{ source, derived: { series: output.series_instance_uid, instance: output.sop_instance_uid } }];
+  });
+}
