@@ -2,7 +2,6 @@
 // A result shows itself: one toast per result, one click to see it beside its original.
 import { Anchor, Group, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { Link } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { resource } from '../dicomweb/client';
@@ -31,15 +30,8 @@ function Words({ event }: { event: ResultEvent }) {
       {picture ? <Picture src={picture} size={48} /> : null}
       <div>
         <Text size="sm">{event.error?.message ?? outcome}</Text>
-        <Anchor
-          component={Link}
-          size="sm"
-          to={
-            event.outputs?.length
-              ? `/compare/${encodeURIComponent(event.job_id)}`
-              : `/jobs/${encodeURIComponent(event.job_id)}`
-          }
-        >
+        {/* A toast is drawn outside of the router: hence the address by hand. */}
+        <Anchor size="sm" href={`#/${event.outputs?.length ? 'compare' : 'jobs'}/${encodeURIComponent(event.job_id)}`}>
           {t('live.open')}
         </Anchor>
       </div>

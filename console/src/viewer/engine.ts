@@ -79,19 +79,28 @@ export function inOrder(instances: DataSet[]): DataSet[] {
 
 /** The frames of a series that can be shown, their headers given to the loader. */
 export async function loadStack(study: string, series: string, signal?: AbortSignal): Promise<StackImage[]> {
-  await start();
   const instances = await metadata({ study, series }, signal);
-  const shown = inOrder(
-    instances.filter((instance) => number(instance, 'Rows') && text(instance, 'Modality') !== 'SEG'),
-  );
-  const images = shown.flatMap((instance) => {
-    const frames = number(instance, 'NumberOfFrames') ?? 1;
-    return Array.from({ length: frames }, (_, index) => {
-      const frame = index + 1;
-      const imageId = `wadors:${location.origin}${resource(uidsOf(instance))}/frames/${frame}`;
-      return { imageId, instance, frame };
+  return toStack(inOrder(instances.filter((instance) => text(instance, 'Modality') !== 'SEG')));
+}
+
+/** The frames of some instances, in their order. */
+export async function loadInstances(uids: Uids[], signal?: AbortSignal): Promise<StackImage[]> {
+  const found = await Promise.all(uids.map((one) => metadata(one, signal)));
+  return toStack(found.flatMap((instances) => instances.slice(0, 1)));
+}
+
+async function toStack(instances: DataSet[]): Promise<StackImage[]> {
+  await start();
+  const images = instances
+    .filter((instance) => number(instance, 'Rows'))
+    .flatMap((instance) => {
+      const frames = number(instance, 'NumberOfFrames') ?? 1;
+      return Array.from({ length: frames }, (_, index) => {
+        const frame = index + 1;
+        const imageId = `wadors:${location.origin}${resource(uidsOf(instance))}/frames/${frame}`;
+        return { imageId, instance, frame };
+      });
     });
-  });
   await Promise.all(images.map(({ imageId, instance }) => headers.addDicomWebInstance(imageId, instance)));
   return images;
 }
