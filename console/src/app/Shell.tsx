@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { AppShell, Group, NativeSelect, Text, useMantineColorScheme } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { languages } from '../i18n';
 import { ConnectionBadge } from '../live/ConnectionBadge';
 import { ResultToasts } from '../live/ResultToasts';
+import { ClientBadge } from './ClientBadge';
+import { KeySheet } from './KeySheet';
+import { useKeys } from './keys';
+import { Palette } from './Palette';
+import { TokenGate } from './TokenGate';
 
 const pages = [
   { to: '/', label: 'nav.studies' },
@@ -17,6 +23,9 @@ const pages = [
 export function Shell() {
   const { t, i18n } = useTranslation();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const [isHelpOpen, help] = useDisclosure(false);
+  const [isPaletteOpen, palette] = useDisclosure(false);
+  useKeys('everywhere', { help: help.open, palette: palette.open });
 
   return (
     <AppShell header={{ height: 48 }} padding="md">
@@ -36,6 +45,7 @@ export function Shell() {
           </Group>
           <Group gap="xs" wrap="nowrap">
             <ConnectionBadge />
+            <ClientBadge />
             <NativeSelect
               size="xs"
               aria-label={t('app.language')}
@@ -55,6 +65,9 @@ export function Shell() {
       </AppShell.Header>
       <AppShell.Main id="content">
         <ResultToasts />
+        <TokenGate />
+        <KeySheet isOpen={isHelpOpen} onClose={help.close} />
+        <Palette isOpen={isPaletteOpen} onClose={palette.close} onHelp={help.open} />
         <Outlet />
       </AppShell.Main>
     </AppShell>

@@ -13,12 +13,12 @@ import {
   Text,
   Title,
 } from '@mantine/core';
-import { useHotkeys } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Job } from '../api/schema';
+import { useKeys } from '../app/keys';
 import { useJob } from '../jobs/useJobs';
 import { MetadataDiff } from './MetadataDiff';
 import { type Pair, pairs } from './pairs';
@@ -104,13 +104,15 @@ function Views({ job, found }: { job: Job; found: Pair[] }) {
   useEffect(() => compare?.bench.resize(), [compare, mode]);
   useFlicker(mode === 'flicker', setHidden);
   const go = (index: number) => void compare?.left.goTo(index);
-  useHotkeys([
-    ['ArrowDown', () => go(slice + 1)],
-    ['ArrowUp', () => go(slice - 1)],
-    ['Home', () => go(0)],
-    ['End', () => go(found.length - 1)],
-    ['R', () => compare?.left.reset()],
-  ]);
+  useKeys('compare', {
+    next: () => go(slice + 1),
+    previous: () => go(slice - 1),
+    first: () => go(0),
+    last: () => go(found.length - 1),
+    zoomIn: () => compare?.left.zoomBy(1.2),
+    zoomOut: () => compare?.left.zoomBy(1 / 1.2),
+    reset: () => compare?.left.reset(),
+  });
 
   const pair = found[Math.min(slice, found.length - 1)] as Pair;
   const study = job.study_instance_uid ?? '';

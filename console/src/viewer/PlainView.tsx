@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the browser cannot draw by WebGL: the pictures that the server renders, slice by slice.
 import { Alert, Box, Slider, Stack } from '@mantine/core';
-import { useHotkeys } from '@mantine/hooks';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useKeys } from '../app/keys';
 import { rendered } from '../dicomweb/client';
 import { text } from '../dicomweb/model';
 import type { StackImage } from './engine';
@@ -26,12 +26,12 @@ export function PlainView({ study, series, images, place, onPlace }: Props) {
     setSlice(next);
     onPlace({ ...place, slice: next });
   };
-  useHotkeys([
-    ['ArrowDown', () => go(slice + 1)],
-    ['ArrowUp', () => go(slice - 1)],
-    ['Home', () => go(0)],
-    ['End', () => go(images.length - 1)],
-  ]);
+  useKeys('viewer', {
+    next: () => go(slice + 1),
+    previous: () => go(slice - 1),
+    first: () => go(0),
+    last: () => go(images.length - 1),
+  });
 
   if (!image) return null;
   const uids = { study, series, instance: text(image.instance, 'SOPInstanceUID') };

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A series, slice by slice: everything by mouse, by button and by key.
 import { Alert, Box, Button, Group, Loader, Text } from '@mantine/core';
-import { useHotkeys } from '@mantine/hooks';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useKeys } from '../app/keys';
 import { number, text } from '../dicomweb/model';
 import type { StackImage, ToolName, Window } from './engine';
 import { presets } from './presets';
 import { useView } from './useBench';
 
-const toolKeys: Record<ToolName, string> = { window: 'W', pan: 'P', zoom: 'Z', length: 'L', probe: 'U' };
+const toolNames: ToolName[] = ['window', 'pan', 'zoom', 'length', 'probe'];
 
 export interface Place {
   slice: number;
@@ -48,23 +48,22 @@ export function StackView({ images, place, onPlace }: Props) {
   useEffect(() => onPlace({ slice, window }), [slice, window]);
 
   const go = (index: number) => void view?.goTo(index);
-  useHotkeys([
-    ['ArrowDown', () => go(slice + 1)],
-    ['ArrowRight', () => go(slice + 1)],
-    ['ArrowUp', () => go(slice - 1)],
-    ['ArrowLeft', () => go(slice - 1)],
-    ['PageDown', () => go(slice + 10)],
-    ['PageUp', () => go(slice - 10)],
-    ['Home', () => go(0)],
-    ['End', () => go(images.length - 1)],
-    ['+', () => view?.zoomBy(1.2)],
-    ['=', () => view?.zoomBy(1.2)],
-    ['-', () => view?.zoomBy(1 / 1.2)],
-    ['I', () => view?.invert()],
-    ['R', () => view?.reset()],
-    ...presets.map((preset): [string, () => void] => [preset.key, () => view?.setWindow(preset)]),
-    ...Object.entries(toolKeys).map(([name, key]): [string, () => void] => [key, () => setTool(name as ToolName)]),
-  ]);
+  const presetKeys = Object.fromEntries(presets.map((preset) => [preset.name, () => view?.setWindow(preset)]));
+  const toolKeys = Object.fromEntries(toolNames.map((name) => [name, () => setTool(name)]));
+  useKeys('viewer', {
+    next: () => go(slice + 1),
+    previous: () => go(slice - 1),
+    tenOn: () => go(slice + 10),
+    tenBack: () => go(slice - 10),
+    first: () => go(0),
+    last: () => go(images.length - 1),
+    zoomIn: () => view?.zoomBy(1.2),
+    zoomOut: () => view?.zoomBy(1 / 1.2),
+    invert: () => view?.invert(),
+    reset: () => view?.reset(),
+    ...presetKeys,
+    ...toolKeys,
+  });
 
   const label = t('viewer.label', {
     slice: slice + 1,
@@ -75,7 +74,7 @@ export function StackView({ images, place, onPlace }: Props) {
   return (
     <div>
       <Group gap="xs" mb="xs" role="toolbar" aria-label={t('viewer.tools')}>
-        {(Object.keys(toolKeys) as ToolName[]).map((name) => (
+        {toolNames.map((name) => (
           <Button
             key={name}
             size="compact-xs"
