@@ -48,8 +48,8 @@ export function StackView({ images, place, onPlace }: Props) {
   useEffect(() => onPlace({ slice, window }), [slice, window]);
 
   const go = (index: number) => void view?.goTo(index);
-  const presetKeys = Object.fromEntries(presets.map((preset) => [preset.name, () => view?.setWindow(preset)]));
-  const toolKeys = Object.fromEntries(toolNames.map((name) => [name, () => setTool(name)]));
+  const presetActions = Object.fromEntries(presets.map((preset) => [preset.name, () => view?.setWindow(preset)]));
+  const toolActions = Object.fromEntries(toolNames.map((name) => [name, () => setTool(name)]));
   useKeys('viewer', {
     next: () => go(slice + 1),
     previous: () => go(slice - 1),
@@ -61,8 +61,8 @@ export function StackView({ images, place, onPlace }: Props) {
     zoomOut: () => view?.zoomBy(1 / 1.2),
     invert: () => view?.invert(),
     reset: () => view?.reset(),
-    ...presetKeys,
-    ...toolKeys,
+    ...presetActions,
+    ...toolActions,
   });
 
   const label = t('viewer.label', {

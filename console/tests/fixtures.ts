@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every test has a server of its own and a page whose console and policy are watched: one error fails it.
+import { test as base, expect } from '@playwright/test';
+import { Server } from './server';
+
+interface Fixtures {
+  server: Server;
+  /** While true the browser may say that it cannot reach the server. */
+  outage: { isExpected: boolean };
+}
+
+export const test = base.extend<Fixtures>({
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright wants to see which fixtures are used
+  server: async ({}, use) => {
+    const server = await new Server().start();
+    await use(server);
+    await server.stop();
+  },
+  // biome-ignore lint/correctness/noEmptyPattern: as above
+  outage: async ({}, use) => {
+    await use({ isExpected: false });
+  },
+  baseURL: async ({ server }, use) => {
+    await use(server.url);
+  },
+  page: async ({ page, outage }, use) => {
+    const complaints: string[] = [];
+    const isNetwork = (text: string) => /ERR_|WebSocket connection|Failed to load resource/.test(text);
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !(outage.isExpected && isNetwork(message.text())))
+        complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    await page.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', (event) => {
+        console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
+      });
+    });
+    await use(page);
+    expect(complaints).toEqual([]);
+  },
+});
+
+export { expect };
