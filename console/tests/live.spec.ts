@@ -77,7 +77,7 @@ test('without a socket the lists are polled, and a notice says so', async ({ pag
   });
   await page.goto('/#/jobs');
   await expect(connection(page)).toHaveAttribute('data-state', 'polling');
-  await expect(page.getByText('No live connection')).toBeVisible();
+  await expect(page.getByText('No live connection', { exact: true })).toBeVisible();
   await submit(server.url, await clientId(page), 'polled', 'image');
   await expect(page.getByTestId('job-state')).toHaveText(/Done/);
 });

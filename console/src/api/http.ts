@@ -38,28 +38,16 @@ async function refusal(response: Response): Promise<ApiError> {
   }
 }
 
-/**
- * Ask the server; anything but 2xx is thrown as ApiError, a network failure as TypeError.
- *
- * @param alsoFine further statuses that are answers to the caller
- */
-export async function ask(path: string, init: RequestInit = {}, alsoFine: number[] = []): Promise<Response> {
+/** Ask the server; anything but 2xx is thrown as ApiError, a network failure as TypeError. */
+export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = { ...authorization(), ...(init.headers as Record<string, string> | undefined) };
   const response = await fetch(path, { ...init, headers });
-  if (!response.ok && !alsoFine.includes(response.status)) throw await refusal(response);
+  if (!response.ok) throw await refusal(response);
   return response;
 }
 
-/** Send bytes of a media type and accept another. */
-export function post(
-  path: string,
-  body: Blob,
-  type: string,
-  accept: string,
-  alsoFine: number[] = [],
-): Promise<Response> {
-  return ask(path, { method: 'POST', body, headers: { 'Content-Type': type, Accept: accept } }, alsoFine);
-}
+export const post = (path: string, body: Blob, headers: Record<string, string>): Promise<Response> =>
+  ask(path, { method: 'POST', body, headers });
 
 export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
   const response = await ask(path, { headers: { Accept: 'application/json' }, signal: signal ?? null });

@@ -60,5 +60,9 @@ export function useKeys<Scope extends KeyScope>(
       const handler = handlers[entry.action as ActionOf<Scope>];
       return handler ? entry.keys.map((key) => [key, () => handler()]) : [];
     });
-  useHotkeys(bound);
+  useHotkeys(bound.filter(([key]) => !key.startsWith('mod+')));
+  useHotkeys(
+    bound.filter(([key]) => key.startsWith('mod+')),
+    [],
+  ); // these type nothing: they work in fields as well
 }

@@ -27,9 +27,13 @@ function refusal(answer: DataSet, warning: string | null): string | undefined {
   return words ?? `0x${Number(reason).toString(16).toUpperCase()}`;
 }
 
-/** Store one file; what the server says in its data set (also with 409) is an answer, anything else is thrown. */
+/** Store one file.  A refusal of the file is an answer (handling=lenient, RFC 7240), not an error of the request. */
 export async function send(file: File): Promise<{ study?: string; reason?: string }> {
-  const response = await post(`${root}/studies`, file, 'application/dicom', 'application/dicom+json', [409]);
+  const response = await post(`${root}/studies`, file, {
+    'Content-Type': 'application/dicom',
+    Accept: 'application/dicom+json',
+    Prefer: 'handling=lenient',
+  });
   const answer = (await response.json()) as DataSet;
   const url = String(answer['00081190']?.Value?.[0] ?? '');
   return { reason: refusal(answer, response.headers.get('Warning')), study: /\/studies\/([^/]+)/.exec(url)?.[1] };
