@@ -57,7 +57,15 @@ export function MetadataDiff({ left, right }: Props) {
           {t('compare.copy')}
         </Button>
       </Group>
-      <Table.ScrollContainer minWidth={600} mah={400}>
+      <Table.ScrollContainer
+        type="native"
+        minWidth={600}
+        mah={400}
+        style={{ overflow: 'auto' }}
+        tabIndex={0}
+        role="region"
+        aria-label={t('compare.headers')}
+      >
         <Table stickyHeader data-testid="metadata">
           <Table.Thead>
             <Table.Tr>

@@ -41,7 +41,13 @@ function Queues() {
       <Title order={2} size="h5">
         {t('operations.queues')}
       </Title>
-      <Table.ScrollContainer minWidth={500}>
+      <Table.ScrollContainer
+        type="native"
+        minWidth={500}
+        tabIndex={0}
+        role="region"
+        aria-label={t('operations.queues')}
+      >
         <Table>
           <Table.Thead>
             <Table.Tr>
