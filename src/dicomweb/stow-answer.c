@@ -6,7 +6,10 @@
  * (PS3.7 annex C), and the first failure is told in full in a Warning header (RFC 7234 section 5.5;
  * PS3.18 uses its code 299 for searches).  A body that was refused as a whole is answered with a
  * problem document; what was stored of it before stands in its
- * members "stored", "failed" and "response".  So is one of which nothing could be stored now. */
+ * members "stored", "failed" and "response".  So is one of which nothing could be stored now.
+ *
+ * "Prefer: handling=lenient" (RFC 7240 section 4.4) makes 202 of 409: a browser calls every 4xx an
+ * error of its own, and what became of each file stands in the data set anyway. */
 #include "dicomweb/stow-outcome.h"
 
 #include <stdio.h>
@@ -140,7 +143,7 @@ static json_t *data_set_of(const CorStowAnswer *answer)
 /* --- status --- */
 
 /* PS3.18 table 10.5.3-1.  When nothing was stored and trying again can help, say so. */
-static int status_of(const CorStowCounts *counts)
+static int status_of(const CorStowAnswer *answer, const CorStowCounts *counts)
 {
     if (counts->failed == 0) {
         return 200;
@@ -148,7 +151,10 @@ static int status_of(const CorStowCounts *counts)
     if (counts->stored > 0) {
         return 202;
     }
-    return counts->transient == counts->failed ? 503 : 409;
+    if (counts->transient == counts->failed) {
+        return 503;
+    }
+    return answer->is_lenient ? 202 : 409;
 }
 
 static void warn(const CorStowCounts *counts, CorHttpResponse *res)
@@ -180,10 +186,13 @@ static void answer_problem(const CorStowAnswer *answer, const CorStowCounts *cou
 void cor_dicomweb_priv_stow_answer(const CorStowAnswer *answer, CorHttpResponse *res)
 {
     CorStowCounts counts = cor_dicomweb_priv_stow_count(answer->outcomes, answer->len);
-    int status = answer->status ? answer->status : status_of(&counts);
+    int status = answer->status ? answer->status : status_of(answer, &counts);
 
     if (counts.failed > 0) {
         warn(&counts, res);
+    }
+    if (answer->is_lenient && !answer->status && status != 503) {
+        cor_http_res_header(res, "Preference-Applied", "handling=lenient");
     }
     if (status == 503) {
         cor_http_res_header(res, "Retry-After", "%d", RETRY_S);

@@ -53,7 +53,8 @@ typedef struct CorStowAnswer {
     /* Why the body as a whole was refused; 0 if it was not. */
     int status;
     const CorError *fault;
-    bool is_brief; /* it goes out while the body still comes in, so it must be short */
+    bool is_lenient; /* the client prefers an answer to an error (RFC 7240 section 4.4) */
+    bool is_brief;   /* it goes out while the body still comes in, so it must be short */
 } CorStowAnswer;
 
 typedef struct CorStowCounts {

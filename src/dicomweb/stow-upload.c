@@ -33,6 +33,7 @@ struct CorStowUpload {
     CorDicomweb *dicomweb;
     char study[COR_UID_SIZE];
     const char *media_type;
+    bool is_lenient;
     CorHttpHold *hold;
     int64_t start_ms;
 
@@ -82,6 +83,7 @@ bool cor_dicomweb_priv_stow_upload_new(CorHttpRequest *req, const CorStowUploadO
     (void) pthread_mutex_init(&upload->mutex, NULL);
     upload->dicomweb = options->dicomweb;
     upload->media_type = options->media_type;
+    upload->is_lenient = options->is_lenient;
     upload->start_ms = cor_time_ms();
     (void) snprintf(upload->study, sizeof(upload->study), "%s", options->study);
     (void) atomic_fetch_add(&stow_of(upload)->uploads, 1);
@@ -464,6 +466,7 @@ void cor_dicomweb_priv_stow_upload_answer(CorStowUpload *upload, CorHttpResponse
                             .len = upload->outcomes_len,
                             .study = upload->study,
                             .media_type = upload->media_type,
+                            .is_lenient = upload->is_lenient,
                             .public_url = options->public_url(options->context),
                             .status = upload->fault_status,
                             .is_brief = upload->dropped >= DROPPED_MAX,

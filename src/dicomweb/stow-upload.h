@@ -34,6 +34,7 @@ typedef struct CorStowUploadOptions {
     const char *study;      /* of the path; "" for none; copied */
     const char *boundary;   /* NULL: the body is one file */
     const char *media_type; /* of the answer; lives for ever */
+    bool is_lenient;        /* refused files are no error of the request */
 } CorStowUploadOptions;
 
 /** Begin an upload.  req is only used to make its hold. */

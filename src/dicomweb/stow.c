@@ -132,7 +132,10 @@ static bool begin(CorHttpRequest *req, CorHttpResponse *res, void *context, void
 {
     CorDicomweb *dicomweb = context;
     const char *study = cor_http_req_param(req, "study");
-    CorStowUploadOptions options = {.dicomweb = dicomweb, .study = study ? study : ""};
+    CorStowUploadOptions options = {.dicomweb = dicomweb,
+                                    .study = study ? study : "",
+                                    .is_lenient =
+                                        cor_http_req_header_has(req, "Prefer", "handling=lenient")};
     CorHttpMediaType type;
     CorStowUpload *upload = NULL;
     CorError err = {0};

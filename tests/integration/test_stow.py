@@ -204,6 +204,15 @@ def test_nothing_but_bad_files_is_a_conflict(server):
     assert answer.status_code == 409 and stow.failures(answer) == [(None, 0xC000)] * 2
 
 
+def test_a_lenient_client_gets_an_answer_where_others_get_an_error(server):
+    headers = {"Prefer": "handling=lenient", "Content-Type": "application/dicom"}
+    answer = requests.post(f"{server.url}/dicom-web/studies", data=b"no image", headers=headers, timeout=30)
+    assert answer.status_code == 202 and answer.headers["Preference-Applied"] == "handling=lenient"
+    assert stow.failures(answer) == [(None, 0xC000)] and "1 of 1 failed" in answer.headers["Warning"]
+    answer = requests.post(f"{server.url}/dicom-web/studies", data=ct("lenient"), headers=headers, timeout=30)
+    assert answer.status_code == 200 and stow.stored(answer) == [uid_of("lenient")]
+
+
 def test_a_part_of_another_type_fails_alone(server):
     body = (b"--a-boundary\r\nContent-Type: application/dicom+json\r\n\r\n[]\r\n" +
             stow.body_of([ct("beside")]))
