@@ -29,7 +29,7 @@ chaos:
 	/usr/bin/python3 tests/integration/chaos.py $(ARGS)
 
 ohif: build
-	tools/install-packages ohif
+	tools/install-packages test
 	tools/ohif
 
 check:

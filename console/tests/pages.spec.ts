@@ -113,10 +113,12 @@ test('everything is reached by keys', async ({ page, server }) => {
   await expect(page.getByRole('dialog')).toContainText('Command palette');
   await page.keyboard.press('Escape');
   await page.keyboard.press('Control+k');
+  await expect(page.getByRole('combobox', { name: /Type a command/ })).toBeFocused();
   await page.keyboard.type('operations');
   await page.keyboard.press('Enter');
   await expect(page.getByRole('heading', { name: 'Operations' })).toBeVisible();
   await page.keyboard.press('Control+k');
+  await expect(page.getByRole('combobox', { name: /Type a command/ })).toBeFocused();
   await page.keyboard.type('patient');
   await page.getByRole('option', { name: /Test/ }).waitFor();
   await page.keyboard.press('Enter');

@@ -34,7 +34,8 @@ extern const size_t cor_openapi_json_size;
 
 static const CorHttpRoute routes[] = {
     GET("/", get_console, COR_HTTP_PUBLIC),
-    GET("/{path...}", get_console, COR_HTTP_PUBLIC),
+    GET("/icon.svg", get_console, COR_HTTP_PUBLIC),
+    GET("/assets/{name}", get_console, COR_HTTP_PUBLIC),
     GET("/openapi.json", get_openapi, COR_HTTP_PUBLIC),
     POST("/provision", provision, COR_HTTP_BODY_JSON),
     POST("/process/{algo_id}", process, COR_HTTP_BODY_RAW),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import './links.css';
 import '@mantine/core/styles.css';
 import '@mantine/notifications/styles.css';
 import { MantineProvider } from '@mantine/core';

@@ -108,7 +108,14 @@ export function Palette({ isOpen, onClose, onHelp }: Props) {
   };
 
   return (
-    <Modal opened={isOpen} onClose={close} withCloseButton={false} title={t('keys.action.palette')} padding="xs">
+    <Modal
+      opened={isOpen}
+      onClose={close}
+      withCloseButton={false}
+      transitionProps={{ duration: 0 }}
+      title={t('keys.action.palette')}
+      padding="xs"
+    >
       <TextInput
         role="combobox"
         aria-expanded

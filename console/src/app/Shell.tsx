@@ -10,6 +10,7 @@ import { ClientBadge } from './ClientBadge';
 import { KeySheet } from './KeySheet';
 import { useKeys } from './keys';
 import { Palette } from './Palette';
+import classes from './Shell.module.css';
 import { TokenGate } from './TokenGate';
 
 const pages = [
@@ -36,7 +37,7 @@ export function Shell() {
             <nav aria-label={t('nav.label')}>
               <Group gap="md">
                 {pages.map((page) => (
-                  <Link key={page.to} to={page.to} activeProps={{ 'aria-current': 'page' }}>
+                  <Link key={page.to} to={page.to} className={classes.page}>
                     {t(page.label)}
                   </Link>
                 ))}
