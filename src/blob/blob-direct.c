@@ -22,7 +22,7 @@ bool cor_blob_priv_is_sealed(int file)
     return seals >= 0 && (seals & needed) == needed;
 }
 
-bool cor_blob_priv_set_direct(int file, bool is_on)
+static bool set_direct(int file, bool is_on)
 {
     int flags = fcntl(file, F_GETFL);
 
@@ -56,14 +56,14 @@ bool cor_blob_priv_write_direct(int file, const void *data, size_t size, bool *r
     size_t written = 0;
 
     *ret_done = false;
-    if (!cor_blob_priv_set_direct(file, true)) {
+    if (!set_direct(file, true)) {
         return true;
     }
     if (fallocate(file, 0, 0, (off_t) pages) != 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
         return cor_blob_priv_fail(err, errno, "allot space for an object");
     }
     int why = write_pages(file, data, pages, &written);
-    (void) cor_blob_priv_set_direct(file, false);
+    (void) set_direct(file, false);
     if (why == EINVAL && written == 0) {
         return ftruncate(file, 0) == 0 || cor_blob_priv_fail(err, errno, "write an object");
     }

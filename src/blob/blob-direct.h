@@ -25,6 +25,3 @@ bool cor_blob_priv_is_sealed(int file);
  */
 COR_MUSTCHECK bool cor_blob_priv_write_direct(int file, const void *data, size_t size,
                                               bool *ret_done, CorError *err);
-
-/** Let the next transfers go past the page cache, or not; false if the file system does not. */
-bool cor_blob_priv_set_direct(int file, bool is_on);

@@ -31,7 +31,7 @@
 enum {
     DIRECT_MIN = 64 * 1024,       /* smaller ones gain nothing by going past the page cache */
     COPY_CHUNK = 256 * 1024,      /* stays in the second-level cache between read and digest */
-    STAGE_SIZE = 96 * 1024,       /* whole pages; malloc() does not map it anew each time */
+    STAGE_SIZE = 64 * 1024,       /* whole pages */
     WRITEBACK_CHUNK = 256 * 1024, /* the disk starts while the network still sends */
     NANOSECONDS_PER_SECOND = 1000000000,
 };
@@ -130,35 +130,10 @@ static bool flush(CorBlobTemp *temp, CorError *err)
     return write_all(temp, temp->stage, (size_t) (temp->size - temp->written), err);
 }
 
-/* Write a full stage past the page cache, which costs a third of the processor time that filling
- * fresh pages does.  Not the first one: there is the header, which is read next.  Returns the bytes
- * written; what cannot be written so goes the other way, which also says what is wrong. */
-static size_t write_stage_direct(CorBlobTemp *temp)
-{
-    if (temp->written == 0 || temp->written % COR_BLOB_PAGE != 0 ||
-        !cor_blob_priv_set_direct(temp->file, true)) {
-        return 0;
-    }
-    ssize_t done = pwrite(temp->file, temp->stage, STAGE_SIZE, (off_t) temp->written);
-    (void) cor_blob_priv_set_direct(temp->file, false);
-    if (done <= 0) {
-        return 0;
-    }
-    temp->written += (uint64_t) done;
-    return (size_t) done;
-}
-
-static bool write_stage(CorBlobTemp *temp, CorError *err)
-{
-    size_t done = write_stage_direct(temp);
-
-    return write_all(temp, temp->stage + done, STAGE_SIZE - done, err);
-}
-
 static bool stage(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
 {
     if (!temp->stage) {
-        temp->stage = aligned_alloc(COR_BLOB_PAGE, STAGE_SIZE);
+        temp->stage = malloc(STAGE_SIZE);
         if (!temp->stage) {
             temp->is_broken = true;
             return cor_fail(err, COR_ERR_NOMEM, "out of memory for a temporary file");
@@ -171,7 +146,7 @@ static bool stage(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError 
         temp->size += part;
         data += part;
         size -= part;
-        if (staged + part == STAGE_SIZE && !write_stage(temp, err)) {
+        if (staged + part == STAGE_SIZE && !flush(temp, err)) {
             return false;
         }
     }

@@ -435,42 +435,6 @@ static void an_upload_shows_only_once_it_is_published(void **state)
     assert_holds(*state, key_of("up/load"), "hello world");
 }
 
-static void an_upload_may_come_in_pieces_of_any_size_and_be_read_meanwhile(void **state)
-{
-    static const size_t pieces[] = {1, 4095, 16229, 4096, 70000, 131072, 300001, 98304, 7};
-    static uint8_t data[1500000];
-    static uint8_t back[sizeof(data)];
-    COR_CLEANUP(cor_blob_temp_freep) CorBlobTemp *temp = NULL;
-    COR_CLEANUP(cor_object_done) CorObject object = {.file = -1};
-    uint8_t digest[COR_SHA256_SIZE];
-    uint8_t expected[COR_SHA256_SIZE];
-    size_t size = 0;
-
-    for (size_t i = 0; i < sizeof(data); i++) {
-        data[i] = (uint8_t) (i * 31 + i / 4093);
-    }
-    assert_true(cor_blob_temp_new(*state, sizeof(data), &temp, NULL));
-    for (size_t i = 0; size < sizeof(data); i++) {
-        size_t piece = COR_MIN(pieces[i % COR_ARRAY_LEN(pieces)], sizeof(data) - size);
-        assert_true(cor_blob_temp_write(temp, data + size, piece, NULL));
-        size += piece;
-        if (i == 7) {
-            COR_CLEANUP(cor_fd_closep) int file = -1;
-            assert_true(cor_blob_temp_open(temp, &file, NULL));
-            assert_int_equal(pread(file, back, sizeof(back), 0), (ssize_t) size);
-            assert_memory_equal(back, data, size);
-        }
-    }
-    assert_true(cor_blob_temp_publish(temp, "output", key_of("up/pieces"), COR_BLOB_REPLACE, NULL));
-    cor_blob_temp_sha256(temp, digest);
-    cor_sha256(data, sizeof(data), expected);
-    assert_memory_equal(digest, expected, sizeof(digest));
-    assert_true(cor_blob_open_object(*state, "output", key_of("up/pieces"), &object, NULL));
-    assert_int_equal(object.size, sizeof(data));
-    assert_int_equal(pread(object.file, back, sizeof(back), 0), (ssize_t) sizeof(data));
-    assert_memory_equal(back, data, sizeof(data));
-}
-
 static void a_discarded_upload_leaves_nothing(void **state)
 {
     CorBlobTemp *temp = NULL;
@@ -873,7 +837,6 @@ int main(void)
         CASE(a_small_object_is_read_whole_and_a_large_one_is_refused),
         CASE(there_is_space_left),
         CASE(an_upload_shows_only_once_it_is_published),
-        CASE(an_upload_may_come_in_pieces_of_any_size_and_be_read_meanwhile),
         CASE(a_discarded_upload_leaves_nothing),
         CASE(an_upload_ends_at_its_size_cap),
         CASE(what_must_be_new_replaces_nothing_and_may_go_elsewhere),
