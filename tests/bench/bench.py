@@ -3,7 +3,7 @@
 """Measure a real server on this machine: bench.py [--only FIGURE,...] [--build FOLDER]
 
 Prints a table and writes FOLDER/bench.json.  Nothing is judged: a figure stands beside its target, and
-beside what the disk or the reference system needs.  Needs two cores, 5 GB of disk and up to eight minutes.
+beside what the disk or the reference system needs.  Needs two cores, 5 GB of disk and up to nine minutes.
 """
 import argparse
 import json

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 
 import dicomweb
+import scaling
 import stand
 
 # The reference system, measured on two shared cores of such a machine (reference.md section 15): worker,
@@ -272,4 +273,5 @@ def queue(bench):
 
 
 FIGURES = {"memory": memory, "ready": ready, "import": imports, "latency": latency, "jobs": jobs, "enqueue": enqueue,
-           "push": push, "kernels": kernels, "organs": organs, "queue": queue, "dicomweb": dicomweb.dicomweb}
+           "push": push, "kernels": kernels, "organs": organs, "scaling": scaling.scaling, "queue": queue,
+           "dicomweb": dicomweb.dicomweb}
