@@ -22,9 +22,10 @@ static const double spacing_tolerance = 1e-4; /* of the spacing */
 typedef struct Check {
     const CorDicomGate *gate;
     const CorDicom *dicom;
-    CorDicomSource itself; /* the object, as if it were a source */
-    size_t latest;         /* source that was found last: the next one is near */
-    uint64_t *indices;     /* of the frames so far */
+    CorDicomSource itself;              /* the object, as if it were a source */
+    size_t latest;                      /* source that was found last: the next one is near */
+    const char *frame_of_reference_uid; /* of all sources, or "" */
+    uint64_t *indices;                  /* of the frames so far */
     CorError *err;
 } Check;
 
@@ -145,11 +146,10 @@ static bool is_near_share(double one, double other)
     return fabs(one - other) <= spacing_tolerance * fabs(other);
 }
 
-/* What lies where nobody knows, or in no frame of reference, need not say where. */
-static bool has_place(const CorDicomSource *source)
+/* Made of sources that do not agree in their frame of reference, it lies nowhere. */
+static bool is_nowhere(const Check *check, const CorDicomFrameInfo *info)
 {
-    return source->has_place && source->row_spacing_mm > 0 &&
-           source->frame_of_reference_uid[0] != '\0';
+    return check->frame_of_reference_uid[0] == '\0' && info->frame_of_reference_uid[0] == '\0';
 }
 
 static bool check_place(Check *check, uint32_t frame, const CorDicomSource *source)
@@ -163,10 +163,12 @@ static bool check_place(Check *check, uint32_t frame, const CorDicomSource *sour
     if (check->itself.rows != source->rows || check->itself.columns != source->columns) {
         return refuse_frame(check, frame, "it is not as large as its source");
     }
-    if (strcmp(info.frame_of_reference_uid, source->frame_of_reference_uid) != 0) {
+    if (!is_nowhere(check, &info) &&
+        strcmp(info.frame_of_reference_uid, source->frame_of_reference_uid) != 0) {
         return refuse_frame(check, frame, "it has another frame of reference than its source");
     }
-    if (!has_place(source)) {
+    /* What lies where nobody knows, or in no frame of reference, need not say where. */
+    if (is_nowhere(check, &info) || !source->has_place || !(source->row_spacing_mm > 0)) {
         return true;
     }
     if (!info.has_position || !info.has_orientation || !info.has_spacing) {
@@ -387,6 +389,8 @@ bool cor_dicom_gate(const CorDicomGate *gate, const void *file, size_t size, Cor
                                          : refuse(&check, why.text);
     }
     check.dicom = dicom;
+    check.frame_of_reference_uid =
+        cor_dicom_common_frame_of_reference(gate->sources, gate->source_len);
     if (cor_dicom_is_truncated(dicom)) {
         return refuse(&check, "it is cut off");
     }

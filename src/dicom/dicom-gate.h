@@ -5,7 +5,7 @@
  * that reads everything else.  An object passes if
  *
  *   its SOP Instance and Series UIDs are its own, and its Study is that of its sources;
- *   its Frame of Reference is that of its sources;
+ *   its Frame of Reference is that of its sources, or none if theirs differ;
  *   every object that it refers to is one of its sources, or a sibling that was named;
  *   every frame is of a source, as large as it, and lies where it lies: the same position,
  *   orientation and spacing within a tolerance (so nothing lies outside the volume);

@@ -4,7 +4,9 @@
  * Frames are ordered by dimensions: the segment first, then the place of the slice.  Where every
  * slice has a place of its own the second dimension is Image Position (Patient); where several
  * share one, or none is known, it is the number in the stack, so that no two frames have the same
- * index (section C.7.6.17).  What all frames share - orientation, spacing - stands once.
+ * index (section C.7.6.17).  Where sources differ in their Frame of Reference, as in a series that
+ * was anonymised slice by slice, frames say of which source they are and nothing of places.  What
+ * all frames share - orientation, spacing - stands once.
  */
 #include "dicom/dicom-seg.h"
 
@@ -77,10 +79,6 @@ static bool check_sources(const CorDicomSegmentation *options, CorError *err)
                             "%u x %u pixels",
                             first->columns, first->rows, source->columns, source->rows);
         }
-        if (strcmp(source->frame_of_reference_uid, first->frame_of_reference_uid) != 0) {
-            return cor_fail(err, COR_ERR_UNSUPPORTED,
-                            "a Segmentation needs slices of one frame of reference");
-        }
         if (strcmp(source->series_instance_uid, first->series_instance_uid) != 0) {
             return cor_fail(err, COR_ERR_UNSUPPORTED, "a Segmentation needs slices of one series");
         }
@@ -151,7 +149,8 @@ static void prepare_geometry(Seg *seg)
                                  strcmp(source->thickness, first->thickness) == 0;
     }
     /* Places without a frame of reference are places nowhere. */
-    seg->has_frame_of_reference = first->frame_of_reference_uid[0] != '\0';
+    seg->has_frame_of_reference =
+        cor_dicom_common_frame_of_reference(options->sources, options->source_len)[0] != '\0';
     seg->has_places = seg->has_places && seg->has_frame_of_reference;
     if (seg->has_places) {
         find_interval(seg);
@@ -286,6 +285,9 @@ static void write_place(Seg *seg)
     cor_dicom_priv_derived_copy_or_empty(derived, 0x00200010, VR_SH);
     number(seg, 0x00200011, 998);
     number(seg, 0x00200013, 1);
+    if (!seg->has_places) {
+        cor_dicom_priv_derived_orientation(derived);
+    }
     if (seg->has_frame_of_reference) {
         text(seg, 0x00200052, VR_UI, seg->options->sources[0].frame_of_reference_uid);
     }

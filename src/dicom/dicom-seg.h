@@ -8,8 +8,8 @@
  * Ownership  The file is malloc()ed and the caller's.
  * Threads    Thread-safe.
  * Blocking   No; the cost is that of copying the masks.
- * Errors     INVALID: options contradict each other.  UNSUPPORTED: the sources differ in size,
- * frame of reference or study.  LIMIT: the object would be larger than 4 GiB.  NOMEM.
+ * Errors     INVALID: options contradict each other.  UNSUPPORTED: the sources differ in size or
+ *            series.  LIMIT: the object would be larger than 4 GiB.  NOMEM.
  */
 #pragma once
 

@@ -126,6 +126,18 @@ bool cor_dicom_source(const CorDicom *dicom, uint32_t frame, CorDicomSource *ret
     return true;
 }
 
+const char *cor_dicom_common_frame_of_reference(const CorDicomSource *sources, size_t len)
+{
+    const char *common = len > 0 ? sources[0].frame_of_reference_uid : "";
+
+    for (size_t i = 1; i < len; i++) {
+        if (strcmp(sources[i].frame_of_reference_uid, common) != 0) {
+            return "";
+        }
+    }
+    return common;
+}
+
 void cor_dicom_normal(const double orientation[6], double ret_normal[3])
 {
     const double *o = orientation;

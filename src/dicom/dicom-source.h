@@ -61,6 +61,9 @@ typedef struct CorDicomSource {
 COR_MUSTCHECK bool cor_dicom_source(const CorDicom *dicom, uint32_t frame,
                                     CorDicomSource *ret_source, CorError *err);
 
+/** The Frame of Reference UID that all sources have, "" if there is none such. */
+const char *cor_dicom_common_frame_of_reference(const CorDicomSource *sources, size_t len);
+
 /** The unit normal of a plane: the cross product of its directions. */
 void cor_dicom_normal(const double orientation[6], double ret_normal[3]);
 

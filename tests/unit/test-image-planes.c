@@ -323,6 +323,34 @@ static void an_overlay_needs_finite_grey(void **state)
     assert_false(cor_image_overlay(&colour, NULL, rgb, NULL, NULL));
 }
 
+static void labels_painted_in_magenta_are_the_overlay(void **state)
+{
+    enum { LEN = WIDTH * HEIGHT };
+    uint8_t expected[3 * LEN];
+    uint8_t painted[3 * LEN];
+    uint8_t mask[LEN];
+    uint8_t palette[256 * 3] = {0};
+    CorError err = {0};
+    (void) state;
+
+    make_picture(COR_PIXEL_F64);
+    for (size_t i = 0; i < LEN; i++) {
+        mask[i] = (uint8_t) (i % 3); /* two labels of one colour */
+    }
+    for (size_t label = 1; label <= 2; label++) {
+        memcpy(palette + 3 * label, "\xff\0\xff", 3);
+    }
+    assert_true(cor_image_overlay(&picture.plane, mask, expected, NULL, &err));
+    assert_true(cor_image_overlay(&picture.plane, NULL, painted, NULL, &err));
+    cor_image_paint_labels(mask, LEN, palette, painted);
+    assert_memory_equal(painted, expected, sizeof(expected));
+
+    memcpy(palette + 3, "\xff\x10\0", 3);
+    memset(painted, 100, sizeof(painted));
+    cor_image_paint_labels(mask, 2, palette, painted);
+    assert_memory_equal(painted, "\x64\x64\x64\xa2\x42\x3c", 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +363,7 @@ int main(void)
         cmocka_unit_test(an_overlay_is_the_same_for_every_type),
         cmocka_unit_test(an_overlay_of_one_value_is_black),
         cmocka_unit_test(an_overlay_needs_finite_grey),
+        cmocka_unit_test(labels_painted_in_magenta_are_the_overlay),
     };
 
     return cmocka_run_group_tests_name("image-planes", tests, NULL, NULL);
