@@ -282,8 +282,11 @@ static bool read_request(CorHostRunning *run, const json_t *request, CorError *e
                                   err)) {
         return false;
     }
+    run->is_magenta = true;
     for (size_t i = 0; i < run->algorithm->label_len; i++) {
+        static const uint8_t magenta[3] = {255, 0, 255};
         const CorAlgoLabel *label = &run->algorithm->labels[i];
+        run->is_magenta = run->is_magenta && memcmp(label->rgb, magenta, sizeof(magenta)) == 0;
         memcpy(run->palette + 3 * (size_t) label->number, label->rgb, sizeof(label->rgb));
     }
     read_wishes(run, json_object_get(request, "outputs"));

@@ -54,10 +54,13 @@ static bool draw(CorHostRunning *run, const uint8_t *mask, CorPlane *ret_plane, 
                             .height_px = grey->height_px,
                             .row_bytes = row_bytes,
                             .type = COR_PIXEL_RGB8};
-    if (!cor_image_overlay(grey, NULL, run->picture, NULL, err)) {
+    /* The reference's magenta has a kernel of its own. */
+    if (!cor_image_overlay(grey, run->is_magenta ? mask : NULL, run->picture, NULL, err)) {
         return false;
     }
-    cor_image_paint_labels(mask, grey->width_px * grey->height_px, run->palette, run->picture);
+    if (!run->is_magenta) {
+        cor_image_paint_labels(mask, grey->width_px * grey->height_px, run->palette, run->picture);
+    }
     return true;
 }
 

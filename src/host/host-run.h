@@ -39,6 +39,7 @@ typedef struct CorHostRunning {
     uint8_t *picture; /* the overlay of the slice that was drawn last */
     size_t picture_bytes;
     uint8_t palette[256 * 3]; /* colours by label number */
+    bool is_magenta;          /* every label is: 255, 0, 255 */
     CorHostTally tally;
     size_t found_len;      /* slices on which something was found */
     json_t *measurements;  /* of the slice that was emitted last */

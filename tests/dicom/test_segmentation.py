@@ -12,6 +12,7 @@ import pytest
 
 import phantom
 import renditions
+from test_read_everything import SHARED
 
 NAMES = list(phantom.SERIES)
 
@@ -157,17 +158,64 @@ def test_a_segmentation_alone_can_be_asked_for():
     assert [message['role'] for message, _data in outputs] == ['segmentation']
 
 
-@pytest.mark.parametrize('change, words', [({'Rows': 40}, 'of one size'), ({'FrameOfReferenceUID': '1.2.3'}, 'frame of reference')])
-def test_slices_that_do_not_belong_together_are_refused(change, words):
-    files = phantom.SERIES['regular']()
-    data = files[3][4]
-    for keyword, value in change.items():
+def changed(files, index, **attributes):
+    """The files with other attributes in one of them."""
+    data = files[index][4]
+    for keyword, value in attributes.items():
         setattr(data, keyword, value)
     data.PixelData = data.PixelData[:data.Rows * data.Columns * 2]
-    files[3] = (*files[3][:2], phantom.to_bytes(data), *files[3][3:])
-    with pytest.raises(renditions.host_protocol.HostError, match=words) as refused:
-        renditions.run(files)
+    return [*files[:index], (*files[index][:2], phantom.to_bytes(data), *files[index][3:]), *files[index + 1:]]
+
+
+def test_slices_of_different_sizes_are_refused():
+    with pytest.raises(renditions.host_protocol.HostError, match='of one size') as refused:
+        renditions.run(changed(phantom.SERIES['regular'](), 3, Rows=40))
     assert refused.value.code == 'unsupported'
+
+
+def test_slices_of_different_frames_of_reference_are_named_without_a_place(tmp_path):
+    """As some anonymisers leave them."""
+    files = changed(phantom.SERIES['regular'](), 3, FrameOfReferenceUID='1.2.3')
+    made = only(renditions.run(files)[1], 'segmentation')[1]
+    (tmp_path / 'seg.dcm').write_bytes(made)
+    assert complaints('dciodvfy', tmp_path / 'seg.dcm') == []
+    seg = read(made)
+    assert 'FrameOfReferenceUID' not in seg and seg.NumberOfFrames == 7
+    planes = source_planes(files)
+    for frame, mask in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array, strict=True):
+        assert 'PlanePositionSequence' not in frame
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        assert numpy.array_equal(mask.astype(bool), phantom.mask(planes[source, None][0]))
+
+
+def test_two_labels_are_two_segments(tmp_path):
+    """The lungs of a real series; what is coloured in the overlays is what the segments hold."""
+    if not SHARED.exists():
+        pytest.skip('../shared/data is not there')
+    files = []
+    for path in sorted((SHARED / 'ct_lidc0314_liver_part').glob('*.dcm'))[:30]:
+        head = pydicom.dcmread(path, stop_before_pixels=True)
+        files.append((head.SOPInstanceUID, head.SeriesInstanceUID, path.read_bytes()))
+    result, outputs = renditions.run(files, algo_id='lungs', params={}, outputs=['overlay', 'segmentation', 'report'])
+    seg = read(only(outputs, 'segmentation')[1])
+    assert [(segment.SegmentNumber, segment.SegmentLabel) for segment in seg.SegmentSequence] == \
+        [(1, 'Left lung'), (2, 'Right lung')]
+    held = {}
+    for frame, mask in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array.astype(int), strict=True):
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        number = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        assert not (held.get(source, 0) * mask).any()  # no pixel is of both
+        held[source] = held.get(source, 0) + number * mask
+    figures = result['measurements']['labels']
+    for number, label in ((1, 'lung_left'), (2, 'lung_right')):
+        assert sum((mask == number).sum() for mask in held.values()) == figures[label]['area_px']
+    for message, data in renditions.with_role(outputs, 'overlay'):
+        picture = read(data).pixel_array
+        coloured = (picture != picture[:, :, :1]).any(axis=2)
+        mask = held.get(message['source_sop_instance_uid'], numpy.zeros_like(coloured))
+        assert not (coloured & (mask == 0)).any() and (mask != 0).sum() - coloured.sum() <= 0.01 * coloured.size
+    (tmp_path / 'report.dcm').write_bytes(only(outputs, 'report')[1])
+    assert [line for line in complaints('dciodvfy', tmp_path / 'report.dcm') if 'DICOMDIR' not in line] == []
 
 
 def affine(path):
