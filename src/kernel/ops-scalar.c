@@ -11,6 +11,7 @@
  * occur.
  */
 #include <endian.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -151,18 +152,40 @@ static void range_s16(const int16_t *values, size_t len, int *low, int *high)
     *high = largest;
 }
 
+/* How far value * scale + offset, rounded twice, may be from what is rounded once: half a unit of
+ * the product and of each sum, and twice that for good measure. */
+static inline double rounding_error(double offset)
+{
+    return (fabs(offset) + 1024) * DBL_EPSILON;
+}
+
+/* The C library's fma() without the instruction is slow, so it is asked only where the byte depends
+ * on its rounding: where a whole number other than 0 is within the error. */
+static inline uint8_t scale_one(double value, double scale, double offset, double error)
+{
+    double about = value * scale + offset;
+    int low = error < 1 ? (int) (about - error) : 0;
+    int high = error < 1 ? (int) (about + error) : 1;
+
+    return (uint8_t) (low == high ? low : (int) fma(value, scale, offset));
+}
+
 static void scale_s16(const int16_t *values, size_t len, double scale, double offset,
                       uint8_t *bytes)
 {
+    double error = rounding_error(offset);
+
     for (size_t i = 0; i < len; i++) {
-        bytes[i] = (uint8_t) (int) fma(values[i], scale, offset);
+        bytes[i] = scale_one(values[i], scale, offset, error);
     }
 }
 
 static void scale_f64(const double *values, size_t len, double scale, double offset, uint8_t *bytes)
 {
+    double error = rounding_error(offset);
+
     for (size_t i = 0; i < len; i++) {
-        bytes[i] = (uint8_t) (int) fma(values[i], scale, offset);
+        bytes[i] = scale_one(values[i], scale, offset, error);
     }
 }
 
