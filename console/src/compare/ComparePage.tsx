@@ -20,6 +20,9 @@ import { useTranslation } from 'react-i18next';
 import type { Job } from '../api/schema';
 import { useKeys } from '../app/keys';
 import { useJob } from '../jobs/useJobs';
+import { OverlayPanel } from '../viewer/OverlayPanel';
+import { loadSegmentation } from '../viewer/segmentation';
+import { figuresOf } from './figures';
 import { MetadataDiff } from './MetadataDiff';
 import { type Pair, pairs } from './pairs';
 import { useCompare } from './useCompare';
@@ -67,7 +70,11 @@ function useImages(job: Job, found: Pair[]) {
           signal,
         ),
       ]);
-      return { left, right };
+      const made = job.outputs?.find((output) => output.role === 'segmentation');
+      const segmentation = made?.series_instance_uid
+        ? await loadSegmentation({ study, series: made.series_instance_uid, instance: made.sop_instance_uid }, signal)
+        : undefined;
+      return { left, right, segmentation };
     },
     staleTime: Number.POSITIVE_INFINITY,
   });
@@ -80,7 +87,7 @@ function seriesOf(job: Job): Map<string, string> {
 }
 
 function Views({ job, found }: { job: Job; found: Pair[] }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const left = useRef<HTMLDivElement>(null);
   const right = useRef<HTMLDivElement>(null);
   const images = useImages(job, found);
@@ -103,6 +110,7 @@ function Views({ job, found }: { job: Job; found: Pair[] }) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another layout is another size
   useEffect(() => compare?.bench.resize(), [compare, mode]);
   useFlicker(mode === 'flicker', setHidden);
+  const isHeld = useHeld('f');
   const go = (index: number) => void compare?.left.goTo(index);
   useKeys('compare', {
     next: () => go(slice + 1),
@@ -122,7 +130,7 @@ function Views({ job, found }: { job: Job; found: Pair[] }) {
     ? {
         gridArea: '1 / 1',
         clipPath: mode === 'swipe' ? `inset(0 0 0 ${swipe}%)` : undefined,
-        visibility: mode === 'flicker' && isHidden ? ('hidden' as const) : undefined,
+        visibility: isHidden ? ('hidden' as const) : undefined,
       }
     : {};
   return (
@@ -171,11 +179,19 @@ function Views({ job, found }: { job: Job; found: Pair[] }) {
           ref={right}
           role="img"
           aria-label={t('compare.processed')}
-          style={{ ...box, ...onTop }}
+          style={{ ...box, ...onTop, ...(isHeld ? { visibility: 'hidden' } : {}) }}
           onContextMenu={(event) => event.preventDefault()}
           data-testid="processed"
         />
       </div>
+      {images.data?.segmentation ? (
+        <OverlayPanel
+          view={compare?.left}
+          images={images.data.left}
+          segmentation={images.data.segmentation}
+          figures={figuresOf(job.measurements as Record<string, unknown> | undefined, i18n.language)}
+        />
+      ) : null}
       <MetadataDiff
         left={{ study, series: seriesOf(job).get(pair.source), instance: pair.source }}
         right={{ study, ...pair.derived }}
@@ -186,18 +202,13 @@ function Views({ job, found }: { job: Job; found: Pair[] }) {
 
 const FLICKER_MS = 500;
 
-/** Show and hide by turns; people who want less motion hold F instead. */
+/** Show and hide by turns; people who want less motion hold F. */
 function useFlicker(isOn: boolean, setHidden: (isHidden: boolean) => void): void {
   useEffect(() => {
     if (!isOn) {
       setHidden(false);
       return;
     }
-    const press = (event: KeyboardEvent) => {
-      if (event.key.toLowerCase() === 'f') setHidden(event.type === 'keydown');
-    };
-    window.addEventListener('keydown', press);
-    window.addEventListener('keyup', press);
     let isHidden = false;
     const wantsStill = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
     const timer = wantsStill
@@ -206,10 +217,25 @@ function useFlicker(isOn: boolean, setHidden: (isHidden: boolean) => void): void
           isHidden = !isHidden;
           setHidden(isHidden);
         }, FLICKER_MS);
+    return () => clearInterval(timer);
+  }, [isOn, setHidden]);
+}
+
+/** True while a key is down: F shows the original alone, whatever the mode. */
+function useHeld(key: string): boolean {
+  const [isDown, setDown] = useState(false);
+
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const isTyping = event.target instanceof HTMLInputElement && event.target.type === 'text';
+      if (event.key.toLowerCase() === key && !isTyping) setDown(event.type === 'keydown');
+    };
+    window.addEventListener('keydown', press);
+    window.addEventListener('keyup', press);
     return () => {
       window.removeEventListener('keydown', press);
       window.removeEventListener('keyup', press);
-      clearInterval(timer);
     };
-  }, [isOn, setHidden]);
+  }, [key]);
+  return isDown;
 }

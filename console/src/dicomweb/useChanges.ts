@@ -2,16 +2,18 @@
 // The change feed of the catalogue: lists refresh themselves when images come or go.
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
-import { sendJson, token } from '../api/http';
-import type { Ticket } from '../api/schema';
+import { getJson, sendJson, token } from '../api/http';
+import type { ChangePage, Ticket } from '../api/schema';
 import { root } from './client';
 
 const SETTLE_MS = 250; // an upload of a thousand images is one refresh, not a thousand
 
+/** The feed from its newest change on: asking beyond the end is answered with where the end is. */
 async function feedUrl(): Promise<string> {
-  if (!token.get()) return `${root}/changes`;
-  const { ticket } = await sendJson<Ticket>('POST', '/ws/ticket');
-  return `${root}/changes?ticket=${encodeURIComponent(ticket)}`;
+  const { last } = await getJson<ChangePage>(`${root}/changes?since=${Number.MAX_SAFE_INTEGER}&limit=1`);
+  const query = new URLSearchParams({ since: String(last) });
+  if (token.get()) query.set('ticket', (await sendJson<Ticket>('POST', '/ws/ticket')).ticket);
+  return `${root}/changes?${query}`;
 }
 
 /** Refresh everything under the query key 'dicomweb' whenever the catalogue changes, while this is mounted. */
@@ -33,6 +35,7 @@ export function useChanges(): void {
         if (isOver) return;
         source = new EventSource(url); // it reconnects by itself and says what it has seen
         source.onmessage = refresh;
+        source.onopen = refresh; // what came while nobody listened
       })
       .catch(() => undefined); // the connection badge says that the server is away
     return () => {

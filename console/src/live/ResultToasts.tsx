@@ -2,26 +2,39 @@
 // A result shows itself: one toast per result, one click to see it beside its original.
 import { Anchor, Group, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
+import { useQuery } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
-import { resource } from '../dicomweb/client';
+import { getJson } from '../api/http';
+import type { Job } from '../api/schema';
+import { thumbnail } from '../dicomweb/client';
 import { Picture } from '../dicomweb/Picture';
 import type { ResultEvent } from './events';
 import { useLive } from './LiveProvider';
 
 const OFFLINE = 'live-unavailable';
 
-function thumbnailOf(event: ResultEvent): string | null {
-  const overlay = event.outputs?.find((output) => output.role === 'overlay');
-  const study = event.study_instance_uid;
-  if (!overlay?.series_instance_uid || !overlay.sop_instance_uid || typeof study !== 'string') return null;
-  const uids = { study, series: overlay.series_instance_uid, instance: overlay.sop_instance_uid };
-  return `${resource(uids)}/thumbnail?viewport=96,96`;
+/** Of the first overlay in which something was found; the event names no study, its job does. */
+function useThumbnail(event: ResultEvent): string | null {
+  const { data } = useQuery({
+    queryKey: ['job', event.job_id],
+    queryFn: ({ signal }) => getJson<Job>(`/jobs/${encodeURIComponent(event.job_id)}`, signal),
+    enabled: Boolean(event.outputs?.length),
+  });
+  const overlays = data?.outputs?.filter((output) => output.role === 'overlay') ?? [];
+  const overlay = overlays.find((output) => output.found) ?? overlays[0];
+  if (!data?.study_instance_uid || !overlay?.series_instance_uid || !overlay.sop_instance_uid) return null;
+  const uids = {
+    study: data.study_instance_uid,
+    series: overlay.series_instance_uid,
+    instance: overlay.sop_instance_uid,
+  };
+  return thumbnail(uids, 96);
 }
 
 function Words({ event }: { event: ResultEvent }) {
   const { t } = useTranslation();
-  const picture = thumbnailOf(event);
+  const picture = useThumbnail(event);
   const outcome =
     event.status === 'succeeded' && event.found === false ? t('jobs.state.nothing') : t(`jobs.state.${event.status}`);
 

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Choose an algorithm, what it works on, its parameters; run it.
-import { Alert, Button, Group, Loader, SegmentedControl, Select, Stack, Text, TextInput } from '@mantine/core';
+import {
+  Alert,
+  Button,
+  Checkbox,
+  Group,
+  Loader,
+  SegmentedControl,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+} from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -61,6 +72,11 @@ export function RunForm({ target: given, algorithm: wanted, params: wantedParams
   );
 }
 
+/** What is made by default, and the Segmentation, which the console draws. */
+function firstOutputs({ outputs, default_outputs }: Algorithm): string[] {
+  return outputs.filter((role) => role === 'segmentation' || (default_outputs ?? ['overlay']).includes(role));
+}
+
 interface AlgorithmFormProps {
   algorithm: Algorithm;
   target: RunTarget;
@@ -78,6 +94,7 @@ function AlgorithmForm({ algorithm, target: given, params: wanted, onAccepted }:
     scope: scopes.includes(given.scope) ? given.scope : (scopes[0] ?? 'image'),
   });
   const [params, setParams] = useState<Params>({ ...defaults(schema), ...wanted });
+  const [outputs, setOutputs] = useState(() => firstOutputs(algorithm));
   const wrong = problems(schema, params);
   const run = useMutation({
     mutationFn: async () => {
@@ -87,6 +104,7 @@ function AlgorithmForm({ algorithm, target: given, params: wanted, onAccepted }:
         client_id: await ensureClientId(),
         pacs,
         params: changed(schema, params),
+        outputs,
       });
     },
     onSuccess: (accepted) => {
@@ -131,6 +149,21 @@ function AlgorithmForm({ algorithm, target: given, params: wanted, onAccepted }:
           ),
         )}
         <SchemaForm schema={schema} value={params} errors={errors} onChange={setParams} />
+        <Checkbox.Group label={t('run.outputs')} size="xs" value={outputs} onChange={setOutputs}>
+          <Group gap="sm" mt={4}>
+            {algorithm.outputs
+              .filter((role) => role !== 'measurements')
+              .map((role) => (
+                <Checkbox
+                  key={role}
+                  size="xs"
+                  value={role}
+                  label={t(`jobs.role.${role}`, { defaultValue: role })}
+                  disabled={outputs.length === 1 && outputs[0] === role}
+                />
+              ))}
+          </Group>
+        </Checkbox.Group>
         {run.error && !refusedField ? (
           <Alert color="red" title={t('run.refused')}>
             {run.error.message}
