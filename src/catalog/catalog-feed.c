@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading the feed of changes. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,24 @@ bool cor_catalog_last_change(CorSqlTxn *txn, int64_t *ret_seq, CorError *err)
     static const char sql[] = "SELECT seq FROM change ORDER BY seq DESC LIMIT 1";
 
     return cor_catalog_priv_number(cor_sql_stmt(txn, sql), ret_seq, err);
+}
+
+bool cor_catalog_identity(CorSqlTxn *txn, char ret_identity[COR_CATALOG_IDENTITY_SIZE],
+                          CorError *err)
+{
+    static const char sql[] = "SELECT id FROM identity";
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+    bool has_row = false;
+
+    if (!cor_sql_next(stmt, &has_row, err)) {
+        return false;
+    }
+    if (!has_row) {
+        return cor_fail(err, COR_ERR_CORRUPT, "catalogue: the identity is missing");
+    }
+    (void) snprintf(ret_identity, COR_CATALOG_IDENTITY_SIZE, "%s", cor_sql_column_text(stmt, 0));
+    cor_sql_reset(stmt);
+    return true;
 }
 
 bool cor_catalog_changes(CorSqlTxn *txn, int64_t since, size_t max,

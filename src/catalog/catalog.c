@@ -12,6 +12,7 @@
 
 extern const char cor_catalog_priv_schema_1[];
 extern const char cor_catalog_priv_schema_2[];
+extern const char cor_catalog_priv_schema_3[];
 
 /* --- Rows. --- */
 
@@ -217,7 +218,8 @@ void cor_catalog_texts_free(CorCatalogTexts *texts)
 
 bool cor_catalog_migrate(CorSqlTxn *txn, CorError *err)
 {
-    const char *const steps[] = {cor_catalog_priv_schema_1, cor_catalog_priv_schema_2};
+    const char *const steps[] = {cor_catalog_priv_schema_1, cor_catalog_priv_schema_2,
+                                 cor_catalog_priv_schema_3};
 
     return cor_sql_migrate(txn, "catalog", steps, COR_ARRAY_LEN(steps), err) &&
            cor_catalog_priv_fill_ready(txn, err);

@@ -35,6 +35,7 @@
 #include <stdlib.h>
 
 #define COR_CATALOG_BUCKET_SIZE 32
+#define COR_CATALOG_IDENTITY_SIZE 17
 #define COR_CATALOG_PAGE_MAX ((size_t) 10000) /* rows in one page */
 #define COR_CATALOG_RESOLVE_MAX ((size_t) 100000)
 
@@ -278,6 +279,15 @@ COR_MUSTCHECK bool cor_catalog_fragments(CorSqlTxn *txn, const char *sop_instanc
 
 /** The number of the latest change, 0 before the first.  Reads. */
 COR_MUSTCHECK bool cor_catalog_last_change(CorSqlTxn *txn, int64_t *ret_seq, CorError *err);
+
+/**
+ * Tell which catalogue this is: 16 hexadecimal digits, drawn when it was made.  Reads.
+ *
+ * Numbers of changes are of one catalogue; where they go out, this tells them from another one's.
+ */
+COR_MUSTCHECK bool cor_catalog_identity(CorSqlTxn *txn,
+                                        char ret_identity[COR_CATALOG_IDENTITY_SIZE],
+                                        CorError *err);
 
 /**
  * Visit the changes after a number, in their order, each as a JSON object: "seq", "kind" ("added",

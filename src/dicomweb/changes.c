@@ -3,8 +3,10 @@
  * section 9.2).
  *
  *     GET /dicom-web/changes?since=41&limit=100&wait=30
- *     {"changes":[{"seq":42,"kind":"added",...}],"last":42,"has_more":false}
+ *     {"changes":[{"seq":42,"kind":"added",...}],"last":42,"has_more":false,
+ *      "catalog":"0123456789abcdef"}
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +31,8 @@ typedef struct Page {
     int64_t len;
     int64_t shown; /* number of the last change in it */
     int64_t last;
+    char asked[COR_CATALOG_IDENTITY_SIZE]; /* whose number since is; "": nobody said */
+    char here[COR_CATALOG_IDENTITY_SIZE];
 } Page;
 
 static bool add_to_page(void *context, int64_t seq, const char *json, size_t size)
@@ -42,11 +46,21 @@ static bool add_to_page(void *context, int64_t seq, const char *json, size_t siz
     return cor_string_size(page->text) < PAGE_BYTES / 2;
 }
 
+/* Numbers of another catalogue: what comes after them here is nothing to do with the client. */
+static bool is_of_another(const Page *page)
+{
+    return page->since > page->last || (page->asked[0] && strcmp(page->asked, page->here) != 0);
+}
+
 static bool read_page(CorSqlTxn *txn, void *arg, CorError *err)
 {
     Page *page = arg;
 
-    return cor_catalog_last_change(txn, &page->last, err) &&
+    if (!cor_catalog_identity(txn, page->here, err) ||
+        !cor_catalog_last_change(txn, &page->last, err)) {
+        return false;
+    }
+    return is_of_another(page) ||
            cor_catalog_changes(txn, page->since, (size_t) page->limit, add_to_page, page, err);
 }
 
@@ -64,12 +78,13 @@ static bool answer(CorHttpResponse *res, Page *page, bool is_final)
         cor_http_fail(res, NULL, &err);
         return true;
     }
-    if (page->len == 0 && page->since == page->last && !is_final) {
+    if (page->len == 0 && !is_of_another(page) && !is_final) {
         return false;
     }
-    cor_string_printf(text, "],\"last\":%lld,\"has_more\":%s%s}", (long long) page->last,
-                      page->len > 0 && page->shown < page->last ? "true" : "false",
-                      page->since > page->last ? ",\"reset\":true" : "");
+    cor_string_printf(text, "],\"last\":%lld,\"has_more\":%s,\"catalog\":\"%s\"%s}",
+                      (long long) page->last,
+                      page->len > 0 && page->shown < page->last ? "true" : "false", page->here,
+                      is_of_another(page) ? ",\"reset\":true" : "");
     if (!cor_string_check(text, &err)) {
         cor_http_fail(res, NULL, &err);
         return true;
@@ -169,6 +184,7 @@ void cor_dicomweb_priv_get_changes(CorHttpRequest *req, CorHttpResponse *res, vo
     static const int64_t wait_range[2] = {0, WAIT_MAX_S};
     const CorDicomweb *dicomweb = context;
     Page page = {.catalog = dicomweb->options.catalog};
+    const char *asked = cor_http_req_query(req, "catalog");
     CorError err = {0};
     int64_t wait_s = 0;
 
@@ -179,6 +195,7 @@ void cor_dicomweb_priv_get_changes(CorHttpRequest *req, CorHttpResponse *res, vo
         cor_http_fail(res, NULL, &err);
         return;
     }
+    (void) snprintf(page.asked, sizeof(page.asked), "%s", asked ? asked : "");
     if (cor_http_req_header_has(req, "Accept", "text/event-stream")) {
         serve_stream(dicomweb, req, res, page.since);
     } else {

@@ -173,13 +173,15 @@ static void answer(CorHttpResponse *res, const char *type, Metadata *metadata)
 typedef struct StateOf {
     CorCatalogUids uids;
     CorCatalogState state;
+    char catalog[COR_CATALOG_IDENTITY_SIZE];
 } StateOf;
 
 static bool run_state(CorSqlTxn *txn, void *arg, CorError *err)
 {
     StateOf *of = arg;
 
-    return cor_catalog_state(txn, &of->uids, &of->state, err);
+    return cor_catalog_state(txn, &of->uids, &of->state, err) &&
+           cor_catalog_identity(txn, of->catalog, err);
 }
 
 void cor_dicomweb_priv_retrieve_metadata(CorHttpRequest *req, CorHttpResponse *res, void *context)
@@ -187,8 +189,8 @@ void cor_dicomweb_priv_retrieve_metadata(CorHttpRequest *req, CorHttpResponse *r
     const CorDicomweb *dicomweb = context;
     StateOf of = {.uids = cor_dicomweb_priv_uids(req)};
     const char *type = NULL;
-    char tag[64];
-    char quoted[70];
+    char tag[80];
+    char quoted[86];
     CorError err = {0};
 
     if (!cor_dicomweb_priv_choose_json(req, res, &type)) {
@@ -204,8 +206,9 @@ void cor_dicomweb_priv_retrieve_metadata(CorHttpRequest *req, CorHttpResponse *r
         cor_http_fail(res, NULL, &err);
         return;
     }
-    /* The URL is in it, since it is in the answer. */
-    (void) snprintf(tag, sizeof(tag), "m%llx-%llx-%x", (unsigned long long) of.state.change_seq,
+    /* The URL is in it, since it is in the answer; and the catalogue, whose numbers these are. */
+    (void) snprintf(tag, sizeof(tag), "m%s-%llx-%llx-%x", of.catalog,
+                    (unsigned long long) of.state.change_seq,
                     (unsigned long long) of.state.instances,
                     (unsigned) cor_crc32(metadata->root_url, strlen(metadata->root_url)));
     (void) snprintf(quoted, sizeof(quoted), "\"%s\"", tag);

@@ -495,6 +495,7 @@ static bool run_forget(CorSqlTxn *txn, void *arg, CorError *err)
     static const char script[] =
         "UPDATE schema_version SET version = 1 WHERE room = 'catalog';"
         "DROP TABLE fragments; DROP TABLE ready; DROP TABLE removal;"
+        "DROP TABLE identity;"
         "DROP INDEX instance_study_order; DROP INDEX instance_series_order;"
         "DROP INDEX change_removed; DROP INDEX study_name_groups;"
         "ALTER TABLE study DROP COLUMN has_name_groups;"
