@@ -9,6 +9,7 @@ export const theme = createTheme({
   luminanceThreshold: 0.3,
   defaultRadius: 'sm',
   fontFamily: 'system-ui, sans-serif',
+  components: { Loader: { defaultProps: { role: 'status' } } }, // else its label is not allowed
 });
 
 /** The words of pale badges on a light page, two steps darker than Mantine's. */

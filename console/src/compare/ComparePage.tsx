@@ -21,7 +21,6 @@ import type { Job } from '../api/schema';
 import { useKeys } from '../app/keys';
 import { useJob } from '../jobs/useJobs';
 import { OverlayPanel } from '../viewer/OverlayPanel';
-import { loadSegmentation } from '../viewer/segmentation';
 import { figuresOf } from './figures';
 import { MetadataDiff } from './MetadataDiff';
 import { type Pair, pairs } from './pairs';
@@ -57,7 +56,10 @@ function useImages(job: Job, found: Pair[]) {
   return useQuery({
     queryKey: ['compare', job.job_id],
     queryFn: async ({ signal }) => {
-      const { loadInstances } = await import('../viewer/engine');
+      const [{ loadInstances }, { loadSegmentation }] = await Promise.all([
+        import('../viewer/engine'),
+        import('../viewer/segmentation'),
+      ]);
       const study = job.study_instance_uid ?? '';
       const series = seriesOf(job);
       const [left, right] = await Promise.all([
