@@ -27,6 +27,6 @@ const darkWords = Object.fromEntries(
 /** Dimmed words are still to be read: Mantine's own grey is too close to the background. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
-  light: { '--mantine-color-dimmed': '#5a5d63', ...darkWords },
+  light: { '--mantine-color-dimmed': '#5a5d63', '--mantine-color-anchor': '#0b5a6b', ...darkWords },
   dark: { '--mantine-color-dimmed': '#a9adb3' },
 });
