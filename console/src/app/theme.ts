@@ -4,7 +4,7 @@ import { type CSSVariablesResolver, createTheme } from '@mantine/core';
 /** These settings keep every contrast at 4.5 to 1 or more (WCAG 2.2, 1.4.3) in both schemes. */
 export const theme = createTheme({
   primaryColor: 'cyan',
-  primaryShade: { light: 8, dark: 9 },
+  primaryShade: 9,
   autoContrast: true,
   luminanceThreshold: 0.3,
   defaultRadius: 'sm',
