@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The feed of changes: pages, long polls and Server-Sent Events, gapless and in order with several writers."""
 import concurrent.futures
+import contextlib
 import json
+import pathlib
 import re
 import shutil
 import socket
@@ -143,6 +145,17 @@ def test_a_long_poll_ends_with_an_empty_page(server):
     assert time.monotonic() - began >= 0.9
 
 
+def connections(server):
+    """Connections that the server has taken in and not let go: as the kernel lists its descriptors."""
+    inodes = set()
+    for link in pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            inodes.add(str(link.readlink()))
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    port = f":{server.port:04X}"
+    return sum(row[1].endswith(port) and row[3] == "01" and f"socket:[{row[9]}]" in inodes for row in rows)
+
+
 def test_a_server_that_stops_lets_go_of_polls_and_streams(data):
     with Server(data) as server:
         stream = Stream(server)
@@ -152,6 +165,7 @@ def test_a_server_that_stops_lets_go_of_polls_and_streams(data):
             poll.result(timeout=30)
             poll = pool.submit(requests.get, f"{server.url}/dicom-web/changes?since=1&wait=300", timeout=60)
             until(lambda: len(stream.events) == 1, what="the event")
+            until(lambda: connections(server) == 2, what="the second poll's way in")
             server.stop()
             assert poll.result(timeout=30).json()["changes"] == []
         stream.join(30)
