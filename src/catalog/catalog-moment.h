@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dates and times as spans of time (PS3.5 section 6.2, PS3.4 section C.2.2.2.5): what is written with
- * less precision stands for all that begins like it, so "10" is from 100000.000000 to
+/* Dates and times as spans of time (PS3.5 section 6.2, PS3.4 section C.2.2.2.5): what is written
+ * with less precision stands for all that begins like it, so "10" is from 100000.000000 to
  * 105959.999999.  Offsets from UTC are read over.  Private to this room.
  */
 #pragma once

@@ -21,7 +21,8 @@ struct CorCatalogQuery {
     int64_t limit;
 };
 
-/** True if the answers tell about a level: their own, and those above that the path does not fix. */
+/** True if the answers tell about a level: their own, and those above that the path does not fix.
+ */
 bool cor_catalog_priv_tells(const CorCatalogQuery *query, CorCatalogLevel level);
 
 /** True if an attribute is asked for by name, but not told without being asked. */

@@ -285,9 +285,8 @@ COR_MUSTCHECK bool cor_catalog_last_change(CorSqlTxn *txn, int64_t *ret_seq, Cor
  *
  * Numbers of changes are of one catalogue; where they go out, this tells them from another one's.
  */
-COR_MUSTCHECK bool cor_catalog_identity(CorSqlTxn *txn,
-                                        char ret_identity[COR_CATALOG_IDENTITY_SIZE],
-                                        CorError *err);
+COR_MUSTCHECK bool
+cor_catalog_identity(CorSqlTxn *txn, char ret_identity[COR_CATALOG_IDENTITY_SIZE], CorError *err);
 
 /**
  * Visit the changes after a number, in their order, each as a JSON object: "seq", "kind" ("added",

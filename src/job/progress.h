@@ -12,6 +12,6 @@ typedef struct CorJobProgress {
     const CorRequest *request;
     double fraction;       /* 0 to 1 */
     const char *stage;     /* "fetch", "compute" or "store" */
-    const json_t *preview; /* of several slices the overlay that was stored last, as it will be among
-                              the outputs; NULL if there is none yet */
+    const json_t *preview; /* of several slices the overlay that was stored last, as it will be
+                              among the outputs; NULL if there is none yet */
 } CorJobProgress;

@@ -2,10 +2,10 @@
 /* Bit-packed masks: 64 pixels a word.
  *
  * Bit b of word w of a row is pixel 64 * w + b.  Each row is followed by one word of zeros, and the
- * mask lies between COR_BITS_GUARD_ROWS rows of zeros above and below (plus one word in front and one behind), so
- * that neighbourhood loops run over the whole mask as one flat array and need no border case: a
- * shift by up to 63 pixels moves bits into the zero word, never into the next row.  Bits behind
- * width_px are zero too.  Whoever writes a mask keeps all of that so.
+ * mask lies between COR_BITS_GUARD_ROWS rows of zeros above and below (plus one word in front and
+ * one behind), so that neighbourhood loops run over the whole mask as one flat array and need no
+ * border case: a shift by up to 63 pixels moves bits into the zero word, never into the next row.
+ * Bits behind width_px are zero too.  Whoever writes a mask keeps all of that so.
  *
  * Ownership  The caller allocates the words.
  * Threads    Thread-safe.

@@ -33,8 +33,8 @@
 #include "kernel/morphology.h"
 #include "kernel/paint.h"
 #include "kernel/runs.h"
-#include "kernel/voxels.h"
 #include "kernel/volume.h"
+#include "kernel/voxels.h"
 
 /** Name of the instruction set in use: scalar, avx2, avx512 or neon.  CORSIA_SIMD asks for one;
  * without it, or if the processor has not got that, it is the best there is. */

@@ -71,8 +71,8 @@ bool cor_config_is_beyond_loopback(const CorConfig *config)
 /* The words of the jobs' own outputs (schema/openapi.yaml). */
 static bool check_outputs(const CorConfigList *outputs, CorError *err)
 {
-    static const char *const roles[] = {"overlay", "segmentation", "report", "preview",
-                                        "measurements", "image"};
+    static const char *const roles[] = {"overlay", "segmentation", "report",
+                                        "preview", "measurements", "image"};
 
     for (size_t i = 0; i < outputs->len; i++) {
         bool is_known = false;

@@ -29,12 +29,12 @@ typedef struct CorWork {
     int64_t fetch_us;
     int64_t compute_us;
     int64_t store_us;
-    json_t *outputs;   /* array; the objects stored so far */
+    json_t *outputs;       /* array; the objects stored so far */
     const json_t *preview; /* one of outputs, or NULL */
     double fraction;       /* that was reported last */
-    bool is_refused;   /* the gate refused an output: it lies in quarantine */
-    bool is_computing; /* the first progress was seen */
-    bool has_had_host; /* a host was asked: a transient error may be its own answer */
+    bool is_refused;       /* the gate refused an output: it lies in quarantine */
+    bool is_computing;     /* the first progress was seen */
+    bool has_had_host;     /* a host was asked: a transient error may be its own answer */
 
     /* Below: guarded by worker->mutex */
     struct CorWork *next;   /* list of what is held */

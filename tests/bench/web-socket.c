@@ -18,15 +18,13 @@ enum { PATIENCE_S = 60, SKIP_MAX = 1 << 20, CHUNK_HEAD_MAX = 64 };
 
 void web_open(Web *web, uint16_t port)
 {
-    const struct sockaddr_in address = {.sin_family = AF_INET,
-                                        .sin_port = htons(port),
-                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const struct timeval patience = {.tv_sec = PATIENCE_S};
     const int yes = 1;
 
     web->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (web->fd < 0 ||
-        connect(web->fd, (const struct sockaddr *) &address, sizeof(address)) != 0) {
+    if (web->fd < 0 || connect(web->fd, (const struct sockaddr *) &address, sizeof(address)) != 0) {
         wire_die("connect: %s", strerror(errno));
     }
     (void) setsockopt(web->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));

@@ -82,11 +82,10 @@ static void *run_get(void *context)
 
     while (cor_time_us() < load->end_us) {
         uint64_t size = 0;
-        int length =
-            snprintf(request, sizeof(request),
-                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAccept: %s\r\n\r\n",
-                     load->paths[next_random(worker) % load->path_len],
-                     (unsigned) load->options.port, load->options.accept);
+        int length = snprintf(request, sizeof(request),
+                              "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAccept: %s\r\n\r\n",
+                              load->paths[next_random(worker) % load->path_len],
+                              (unsigned) load->options.port, load->options.accept);
         int64_t start_us = cor_time_us();
         web_send(&worker->web, request, (size_t) length);
         int status = web_answer(&worker->web, &size);
@@ -216,7 +215,7 @@ static void *run_store(void *context)
     Worker *worker = context;
     const Options *options = &worker->load->options;
     size_t part_max = worker->load->template_size + sizeof(PART_HEAD) + 2;
-    char *body = cor_new_array(char, options->per * part_max + sizeof(LAST));
+    char *body = cor_new_array(char, options->per *part_max + sizeof(LAST));
 
     if (!body) {
         wire_die("out of memory");
@@ -241,10 +240,14 @@ static void read_option(Options *options, const char *text)
         size_t *number;
         const char **word;
     } known[] = {
-        {"connections=", &options->connections, NULL}, {"ms=", &options->ms, NULL},
-        {"count=", &options->count, NULL},             {"first=", &options->first, NULL},
-        {"per=", &options->per, NULL},                 {"group=", &options->group, NULL},
-        {"accept=", NULL, &options->accept},           {"path=", NULL, &options->path},
+        {"connections=", &options->connections, NULL},
+        {"ms=", &options->ms, NULL},
+        {"count=", &options->count, NULL},
+        {"first=", &options->first, NULL},
+        {"per=", &options->per, NULL},
+        {"group=", &options->group, NULL},
+        {"accept=", NULL, &options->accept},
+        {"path=", NULL, &options->path},
         {"template=", NULL, &options->template},
     };
 
@@ -311,8 +314,8 @@ int main(int argc, char **argv)
     int64_t start_us = cor_time_us();
     load.end_us = start_us + (int64_t) load.options.ms * 1000;
     for (size_t i = 0; i < len; i++) {
-        if (pthread_create(&workers[i].thread, NULL, is_store ? run_store : run_get,
-                           &workers[i]) != 0) {
+        if (pthread_create(&workers[i].thread, NULL, is_store ? run_store : run_get, &workers[i]) !=
+            0) {
             wire_die("no thread");
         }
     }
