@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether the store takes anything new.  Looking costs a few system calls, so the answer is kept
- * for a second; a store that fills up in between still refuses by itself, later and less politely.
- */
+/* Whether the store takes anything new.  The room left is one cheap system call and asked for each
+ * time: a fast client fills a disk from the floor to the last block within a second.  The proof by
+ * writing costs more and is good for a second. */
 #include "gateway/gateway-priv.h"
 
 #include "base/time.h"
@@ -19,7 +19,7 @@ static bool try_to_write(CorBlobStore *blobs, CorError *err)
            cor_blob_temp_open(temp, &file, err);
 }
 
-static bool look(CorGateway *gateway, CorError *err)
+static bool has_room(CorGateway *gateway, CorError *err)
 {
     int64_t floor_bytes = gateway->options.config->disk_floor_bytes;
     uint64_t free_bytes = 0;
@@ -32,7 +32,7 @@ static bool look(CorGateway *gateway, CorError *err)
             err, COR_ERR_UNAVAILABLE, "the disk has %llu MiB left, less than disk_floor (%llu MiB)",
             (unsigned long long) (free_bytes >> 20), (unsigned long long) (floor_bytes >> 20));
     }
-    return try_to_write(gateway->options.blobs, err);
+    return true;
 }
 
 /* Whoever met the store while it was away tries again after pauses that grow to a minute. */
@@ -50,11 +50,12 @@ bool cor_gateway_priv_writable(CorGateway *gateway, CorError *err)
     if (atomic_load(&gateway->is_draining)) {
         return cor_fail(err, COR_ERR_UNAVAILABLE, "the server is stopping");
     }
-    if (now_ms - atomic_load(&gateway->store_checked_ms) < FRESH_MS &&
+    bool is_fine = has_room(gateway, err);
+    if (is_fine && now_ms - atomic_load(&gateway->store_checked_ms) < FRESH_MS &&
         atomic_load(&gateway->store_is_fine)) {
         return true;
     }
-    bool is_fine = look(gateway, err);
+    is_fine = is_fine && try_to_write(gateway->options.blobs, err);
     bool was_fine = atomic_exchange(&gateway->store_is_fine, is_fine);
     atomic_store(&gateway->store_checked_ms, now_ms);
     if (is_fine && !was_fine) {
