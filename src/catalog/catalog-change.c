@@ -29,130 +29,13 @@ static bool add_change(CorSqlTxn *txn, CorCatalogChange kind, int64_t at_unix_ms
     return cor_sql_run(stmt, err);
 }
 
-/* Which attribute fills which parameter. */
-typedef struct Column {
-    int parameter;
-    const char *tag;
-} Column;
-
-static void bind_attributes(CorSqlStmt *stmt, const json_t *attributes, const Column *columns,
-                            size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        const char *text = cor_catalog_priv_attribute(attributes, columns[i].tag);
-        text = text ? text + strspn(text, " ") : NULL; /* which mean nothing */
-        size_t size = text ? cor_catalog_priv_text_size(text, COR_CATALOG_TEXT_MAX) : 0;
-        cor_sql_bind_text_size(stmt, columns[i].parameter, text, size);
-    }
-}
-
-/* Bind a Person Name and its folded form as parameters n and n + 1; the buffers must outlive the
- * run. */
-static void bind_name(CorSqlStmt *stmt, int parameter, const json_t *attributes, const char *tag,
-                      char texts[2][COR_CATALOG_TEXT_MAX + 1])
-{
-    cor_catalog_priv_person_name(attributes, tag, texts[0]);
-    cor_catalog_priv_fold_name(texts[0], texts[1]);
-    cor_sql_bind_text(stmt, parameter, texts[0][0] ? texts[0] : NULL);
-    cor_sql_bind_text(stmt, parameter + 1, texts[0][0] ? texts[1] : NULL);
-}
-
-/* Run a static statement with one parameter. */
-static bool run_with(CorSqlTxn *txn, const char *sql, int64_t value, CorError *err)
-{
-    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
-
-    cor_sql_bind_int(stmt, 1, value);
-    return cor_sql_run(stmt, err);
-}
-
-static const char total_studies[] = "UPDATE total SET studies = studies + ?1";
-static const char total_series[] = "UPDATE total SET series = series + ?1";
 static const char total_instances[] = "UPDATE total SET instances = instances + ?1";
 static const char total_bytes[] = "UPDATE total SET bytes = bytes + ?1";
-
-static bool need_study(CorSqlTxn *txn, const CorCatalogRecord *record, int64_t *ret_study,
-                       CorError *err)
-{
-    static const char find[] = "SELECT id FROM study WHERE study_uid = ?1";
-    static const char insert[] =
-        "INSERT INTO study(study_uid, list_id, patient_name, patient_name_search, referring_name,"
-        " referring_name_search, patient_id, issuer_of_patient_id, patient_birth_date, patient_sex,"
-        " study_date, study_time, accession_number, study_id, study_description)"
-        " VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-    static const Column columns[] = {{6, "00100020"},  {7, "00100021"},  {8, "00100030"},
-                                     {9, "00100040"},  {10, "00080020"}, {11, "00080030"},
-                                     {12, "00080050"}, {13, "00200010"}, {14, "00081030"}};
-    char patient[2][COR_CATALOG_TEXT_MAX + 1];
-    char referring[2][COR_CATALOG_TEXT_MAX + 1];
-    CorSqlStmt *stmt = cor_sql_stmt(txn, find);
-
-    cor_sql_bind_text(stmt, 1, record->study_instance_uid);
-    if (!cor_catalog_priv_number(stmt, ret_study, err)) {
-        return false;
-    }
-    if (*ret_study != 0) {
-        return true;
-    }
-    stmt = cor_sql_stmt(txn, insert);
-    cor_sql_bind_text(stmt, 1, record->study_instance_uid);
-    bind_name(stmt, 2, record->attributes, "00100010", patient);
-    bind_name(stmt, 4, record->attributes, "00080090", referring);
-    bind_attributes(stmt, record->attributes, columns, COR_ARRAY_LEN(columns));
-    if (!cor_sql_run(stmt, err)) {
-        return false;
-    }
-    *ret_study = cor_sql_last_rowid(txn);
-    return cor_catalog_priv_write_ready(txn, COR_CATALOG_STUDIES, *ret_study, record->attributes,
-                                        err) &&
-           run_with(txn, total_studies, 1, err);
-}
-
-static bool need_series(CorSqlTxn *txn, const CorCatalogRecord *record, int64_t study,
-                        int64_t *ret_series, CorError *err)
-{
-    static const char find[] = "SELECT id FROM series WHERE series_uid = ?1";
-    static const char insert[] =
-        "INSERT INTO series(series_uid, study, modality, series_number, series_description,"
-        " series_date, series_time, body_part_examined, laterality, protocol_name,"
-        " performed_start_date, performed_start_time, frame_of_reference_uid)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-    static const char note[] = "UPDATE study SET series_count = series_count + 1 WHERE id = ?1";
-    static const Column columns[] = {{5, "0008103E"},  {6, "00080021"},  {7, "00080031"},
-                                     {8, "00180015"},  {9, "00200060"},  {10, "00181030"},
-                                     {11, "00400244"}, {12, "00400245"}, {13, "00200052"}};
-    int64_t number = 0;
-    CorSqlStmt *stmt = cor_sql_stmt(txn, find);
-
-    cor_sql_bind_text(stmt, 1, record->series_instance_uid);
-    if (!cor_catalog_priv_number(stmt, ret_series, err)) {
-        return false;
-    }
-    if (*ret_series != 0) {
-        return true;
-    }
-    stmt = cor_sql_stmt(txn, insert);
-    cor_sql_bind_text(stmt, 1, record->series_instance_uid);
-    cor_sql_bind_int(stmt, 2, study);
-    cor_sql_bind_text(stmt, 3, record->modality);
-    if (cor_catalog_priv_attribute_int(record->attributes, "00200011", &number)) {
-        cor_sql_bind_int(stmt, 4, number);
-    }
-    bind_attributes(stmt, record->attributes, columns, COR_ARRAY_LEN(columns));
-    if (!cor_sql_run(stmt, err)) {
-        return false;
-    }
-    *ret_series = cor_sql_last_rowid(txn);
-    return cor_catalog_priv_write_ready(txn, COR_CATALOG_SERIES, *ret_series, record->attributes,
-                                        err) &&
-           run_with(txn, note, study, err) && run_with(txn, total_series, 1, err) &&
-           cor_catalog_priv_update_modalities(txn, study, err);
-}
 
 static void bind_instance(CorSqlStmt *stmt, const CorCatalogEntry *entry,
                           const CorCatalogRecord *record)
 {
-    static const Column columns[] = {{17, "00200052"}};
+    static const CorCatalogColumn columns[] = {{17, "00200052"}};
     const char *slash = strrchr(entry->key, '/');
     int64_t bits = 0;
 
@@ -172,7 +55,7 @@ static void bind_instance(CorSqlStmt *stmt, const CorCatalogEntry *entry,
     cor_sql_bind_int(stmt, 14, record->rows);
     cor_sql_bind_int(stmt, 15, record->columns);
     cor_sql_bind_int(stmt, 16, record->frames);
-    bind_attributes(stmt, record->attributes, columns, COR_ARRAY_LEN(columns));
+    cor_catalog_priv_bind_columns(stmt, record->attributes, columns, COR_ARRAY_LEN(columns));
     cor_sql_bind_int(stmt, 18, record->has_pixels);
     if (cor_catalog_priv_attribute_int(record->attributes, "00280100", &bits)) {
         cor_sql_bind_int(stmt, 19, bits);
@@ -277,7 +160,7 @@ static bool insert_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
     int64_t study = 0;
     int64_t series = 0;
 
-    if (!need_study(txn, record, &study, err) || !need_series(txn, record, study, &series, err)) {
+    if (!cor_catalog_priv_need_above(txn, record, &study, &series, err)) {
         return false;
     }
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
@@ -294,8 +177,9 @@ static bool insert_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
         return false;
     }
     const CorCatalogRow row = {.study = study, .series = series};
-    return note_change(txn, &row, change_seq, 1, err) && run_with(txn, total_instances, 1, err) &&
-           run_with(txn, total_bytes, (int64_t) entry->size, err);
+    return note_change(txn, &row, change_seq, 1, err) &&
+           cor_catalog_priv_run_with(txn, total_instances, 1, err) &&
+           cor_catalog_priv_run_with(txn, total_bytes, (int64_t) entry->size, err);
 }
 
 static bool replace_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
@@ -315,9 +199,10 @@ static bool replace_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
     bind_instance(stmt, entry, record);
     cor_sql_bind_int(stmt, 25, change_seq);
     return cor_sql_run(stmt, err) && write_beside(txn, verdict->row.id, entry, record, err) &&
+           cor_catalog_priv_renew_above(txn, &verdict->row, err) &&
            note_change(txn, &verdict->row, change_seq, 0, err) &&
-           run_with(txn, total_bytes, (int64_t) entry->size - (int64_t) verdict->existing->size,
-                    err);
+           cor_catalog_priv_run_with(
+               txn, total_bytes, (int64_t) entry->size - (int64_t) verdict->existing->size, err);
 }
 
 bool cor_catalog_add(CorSqlTxn *txn, const CorCatalogEntry *entry, CorCatalogOutcome *ret_outcome,
@@ -363,28 +248,6 @@ bool cor_catalog_add(CorSqlTxn *txn, const CorCatalogEntry *entry, CorCatalogOut
 
 /* --- Going. --- */
 
-/* Take away the series, and the study, that the last instance left. */
-static bool drop_empty(CorSqlTxn *txn, const CorCatalogRow *row, CorError *err)
-{
-    static const char drop_series[] = "DELETE FROM series WHERE id = ?1 AND instance_count = 0";
-    static const char drop_study[] = "DELETE FROM study WHERE id = ?1 AND instance_count = 0";
-    static const char note_study[] =
-        "UPDATE study SET series_count = series_count - 1 WHERE id = ?1";
-
-    if (!run_with(txn, drop_series, row->series, err)) {
-        return false;
-    }
-    if (cor_sql_changes(txn) > 0 &&
-        (!run_with(txn, total_series, -1, err) || !run_with(txn, note_study, row->study, err) ||
-         !cor_catalog_priv_update_modalities(txn, row->study, err))) {
-        return false;
-    }
-    if (!run_with(txn, drop_study, row->study, err)) {
-        return false;
-    }
-    return cor_sql_changes(txn) == 0 || run_with(txn, total_studies, -1, err);
-}
-
 bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid, int64_t now_unix_ms,
                         CorCatalogInstance **ret_removed, CorError *err)
 {
@@ -405,14 +268,14 @@ bool cor_catalog_remove(CorSqlTxn *txn, const char *sop_instance_uid, int64_t no
 
         if (!add_change(txn, COR_CHANGE_REMOVED, now_unix_ms, texts, err) ||
             !note_change(txn, &row, cor_sql_last_rowid(txn), -1, err) ||
-            !run_with(txn, drop_attributes, row.id, err) ||
-            !run_with(txn, drop_ready, row.id, err) ||
-            !run_with(txn, drop_fragments, row.id, err) ||
-            !run_with(txn, drop_instance, row.id, err) ||
-            !run_with(txn, total_instances, -1, err) ||
-            !run_with(txn, total_bytes, -(int64_t) gone->size, err) ||
+            !cor_catalog_priv_run_with(txn, drop_attributes, row.id, err) ||
+            !cor_catalog_priv_run_with(txn, drop_ready, row.id, err) ||
+            !cor_catalog_priv_run_with(txn, drop_fragments, row.id, err) ||
+            !cor_catalog_priv_run_with(txn, drop_instance, row.id, err) ||
+            !cor_catalog_priv_run_with(txn, total_instances, -1, err) ||
+            !cor_catalog_priv_run_with(txn, total_bytes, -(int64_t) gone->size, err) ||
             (is_pacs && !cor_catalog_priv_update_folder(txn, row.study, err)) ||
-            !drop_empty(txn, &row, err)) {
+            !cor_catalog_priv_settle_above(txn, &row, err)) {
             return false;
         }
     }

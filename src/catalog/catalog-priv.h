@@ -117,6 +117,38 @@ void cor_catalog_priv_fold_name(const char *name, char folded[COR_CATALOG_TEXT_M
 /* Length of text, at most max bytes, cut between characters. */
 size_t cor_catalog_priv_text_size(const char *text, size_t max);
 
+/* --- Rows above an instance. --- */
+
+/* Which attribute fills which parameter. */
+typedef struct CorCatalogColumn {
+    int parameter;
+    const char *tag;
+} CorCatalogColumn;
+
+/* Bind the first values of text attributes, without blanks in front, cut to COR_CATALOG_TEXT_MAX.
+ */
+void cor_catalog_priv_bind_columns(CorSqlStmt *stmt, const json_t *attributes,
+                                   const CorCatalogColumn *columns, size_t len);
+
+/* Run a static statement with one parameter. */
+COR_MUSTCHECK bool cor_catalog_priv_run_with(CorSqlTxn *txn, const char *sql, int64_t value,
+                                             CorError *err);
+
+/* Find the study and series of an instance, or make them of it. */
+COR_MUSTCHECK bool cor_catalog_priv_need_above(CorSqlTxn *txn, const CorCatalogRecord *record,
+                                               int64_t *ret_study, int64_t *ret_series,
+                                               CorError *err);
+
+/* After an instance has gone: take away the series and the study that it left empty, and where it
+ * was the first one let the next one speak. */
+COR_MUSTCHECK bool cor_catalog_priv_settle_above(CorSqlTxn *txn, const CorCatalogRow *gone,
+                                                 CorError *err);
+
+/* After an instance has been replaced: where it is the first one, what is said of its series and
+ * study is anew what it says. */
+COR_MUSTCHECK bool cor_catalog_priv_renew_above(CorSqlTxn *txn, const CorCatalogRow *row,
+                                                CorError *err);
+
 /* --- Ready answers. --- */
 
 /* Make and store the lines of a study, series or instance, its row's number. */

@@ -15,15 +15,17 @@
 #include "catalog/catalog-priv.h"
 #include "catalog/catalog.h"
 
-/* An instance that is named must lie in the study and series that are named with it. */
+/* An instance that is named must lie in the study and series that are named with it.  The last to
+ * come go first, so that what is said of studies and series has not to be written anew for each. */
 static CorSqlStmt *find_below(CorSqlTxn *txn, const CorCatalogUids *uids)
 {
     static const char in_study[] =
         "SELECT i.sop_uid FROM instance i JOIN study t ON t.id = i.study WHERE t.study_uid = ?1"
-        " LIMIT ?4";
+        " ORDER BY i.id DESC LIMIT ?4";
     static const char in_series[] =
         "SELECT i.sop_uid FROM series s JOIN study t ON t.id = s.study JOIN instance i"
-        " ON i.series = s.id WHERE t.study_uid = ?1 AND s.series_uid = ?2 LIMIT ?4";
+        " ON i.series = s.id WHERE t.study_uid = ?1 AND s.series_uid = ?2"
+        " ORDER BY i.id DESC LIMIT ?4";
     static const char itself[] =
         "SELECT i.sop_uid FROM instance i JOIN series s ON s.id = i.series JOIN study t"
         " ON t.id = i.study WHERE i.sop_uid = ?3 AND s.series_uid = ?2 AND t.study_uid = ?1"

@@ -93,6 +93,37 @@ def test_derived_images_go_with_their_study_and_the_sweeper_does_not_mind(filled
     assert "old copy" not in filled.log.read_text()
 
 
+def said(server, level, **query):
+    """What searches say at a level: [(Patient's Name, Study Date, Series Description, Modality, instances)]."""
+    answers = server.get(f"/dicom-web/{level}", params={"includefield": "00080060", **query}).json()
+    def value(answer, tag):
+        return answer.get(tag, {}).get("Value", [None])[0]
+    return [(value(answer, "00100010")["Alphabetic"], value(answer, "00080020"), value(answer, "0008103E"),
+             value(answer, "00080060"), value(answer, "00201208")) for answer in answers]
+
+
+def test_what_is_said_of_a_study_and_a_series_is_said_by_an_image_that_is_there(server):
+    for number, (series, patient, date, text, modality) in enumerate([
+            ("a", "First^Name", "20260101", "one", "CT"), ("a", "Second^Name", "20260202", "two", "MR"),
+            ("b", "Third^Name", "20260303", "three", "CT")]):
+        body = slices.ct(f"i{number}", study="study", series=series, number=number, size=16, patient=patient,
+                         StudyDate=date, SeriesDescription=text, Modality=modality)
+        assert server.put_file(f"st/{series}/{number}.dcm", body).status_code == 201
+    first, second = (("First^Name", "20260101", "one", "CT"), ("Second^Name", "20260202", "two", "MR"))
+    third = ("Third^Name", "20260303", "three", "CT")
+    assert said(server, "series") == [(*first, 3), (first[0], first[1], *third[2:], 3)]
+    assert delete(server, slices.uid("study"), slices.uid("study", "a"), slices.uid("study", "a", "i0")).status_code == 204
+
+    assert said(server, "series") == [(*second, 2), (second[0], second[1], *third[2:], 2)]
+    assert len(said(server, "studies", PatientName="Second*", StudyDate="20260202", ModalitiesInStudy="MR")) == 1
+    assert said(server, "studies", PatientName="First*") == said(server, "studies", StudyDate="20260101") == []
+    assert said(server, "series", SeriesDescription="one") == []
+    assert delete(server, slices.uid("study"), slices.uid("study", "a")).status_code == 204
+
+    assert said(server, "series") == [(*third, 1)]
+    assert said(server, "studies", PatientName="Second*") == said(server, "studies", ModalitiesInStudy="MR") == []
+
+
 def test_an_input_that_is_deleted_fails_the_job_that_waits_for_it(server):
     for name in ("1", "2"):
         assert server.put_file(f"{name}/a/i.dcm", image(name, "a", study=name)).status_code == 201

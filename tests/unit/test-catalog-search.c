@@ -487,6 +487,61 @@ static void pages_follow_each_other_and_say_what_remains(void **state)
     assert_int_equal(below.found.remaining, 1);
 }
 
+/* --- What is said of a study and a series follows the instance that is first in it. --- */
+
+static void a_replaced_first_instance_is_what_its_study_and_series_say(void **state)
+{
+    Item derived = {.sop = "1.1.1.1",
+                    .bucket = "output",
+                    .key = "d/1",
+                    .is_derived = true,
+                    .job_id = "j1",
+                    .with = HEADER("1.1", "1.1.1", "1.1.1.1", "\"00100010\":" PERSON("Old^Name"))};
+    Call call = {0};
+
+    fixture_add(*state, &derived);
+    derived.digest = 'b';
+    derived.job_id = "j2";
+    derived.with = HEADER("1.1", "1.1.1", "1.1.1.1", "\"00100010\":" PERSON("New^Name"));
+    derived.modality = "MR";
+    assert_true(fixture_offer(*state, fixture_run_add, &derived, &call, NULL));
+    assert_int_equal(call.outcome, COR_CATALOG_REPLACED);
+
+    assert_finds(*state, COR_CATALOG_STUDIES, "PatientName", "old*", "");
+    assert_finds(*state, COR_CATALOG_STUDIES, "PatientName", "new*", "1.1");
+    assert_finds(*state, COR_CATALOG_STUDIES, "ModalitiesInStudy", "CT", "");
+    assert_finds(*state, COR_CATALOG_SERIES, "Modality", "MR", "1.1.1");
+    Question question = {.level = COR_CATALOG_STUDIES};
+    json_t *answers = ask(*state, &question);
+    const json_t *names =
+        json_object_get(json_object_get(json_array_get(answers, 0), "00100010"), "Value");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(names, 0), "Alphabetic")),
+                        "New^Name");
+    json_decref(answers);
+}
+
+static void a_removed_first_instance_lets_the_next_one_speak(void **state)
+{
+    Call call = {.uid = "1.1.1.1"};
+
+    fixture_add_all(*state, items, COR_ARRAY_LEN(items));
+    assert_finds(*state, COR_CATALOG_SERIES, "SeriesNumber", "7", "1.1.1");
+    assert_finds(*state, COR_CATALOG_STUDIES, "PatientID", "P-1", "1.1");
+    assert_true(
+        cor_sql_write(((Fixture *) *state)->db, fixture_run_remove, &call, COR_SQL_RELAXED, NULL));
+    free(call.instance);
+
+    assert_finds(*state, COR_CATALOG_SERIES, "SeriesNumber", "7", "");
+    assert_finds(*state, COR_CATALOG_SERIES, "Modality", "CT", "1.1.1");
+    assert_finds(*state, COR_CATALOG_SERIES, "KVP", "80", "1.1.1");
+    assert_finds(*state, COR_CATALOG_STUDIES, "PatientID", "P-1", "");
+    assert_finds(*state, COR_CATALOG_STUDIES, "PatientName", "yamada*", "");
+    Question question = {.level = COR_CATALOG_SERIES};
+    json_t *answers = ask(*state, &question);
+    assert_null(json_object_get(json_array_get(answers, 0), "0008103E"));
+    json_decref(answers);
+}
+
 /* --- A catalogue that the first version wrote. --- */
 
 static bool run_forget(CorSqlTxn *txn, void *arg, CorError *err)
@@ -563,6 +618,8 @@ int main(void)
         TEST(levels_that_the_path_leaves_open_are_told_too),
         TEST(attributes_can_be_included),
         TEST(pages_follow_each_other_and_say_what_remains),
+        TEST(a_replaced_first_instance_is_what_its_study_and_series_say),
+        TEST(a_removed_first_instance_lets_the_next_one_speak),
         TEST(a_catalogue_of_the_first_version_answers_the_same),
     };
 
