@@ -31,9 +31,9 @@ typedef struct CorBlobBackend {
     bool (*open)(const CorUri *uri, CorBlobStore **ret_store, CorError *err);
 
     /* Required.  Readers see the old or the new bytes, never a mix.  On true the bytes survive a
-     * crash of this host.  ret_sha256 is never NULL. */
+     * crash of this host.  ret_put is never NULL. */
     bool (*put_file)(CorBlobStore *store, const CorBlobTarget *target, int file,
-                     uint8_t ret_sha256[COR_SHA256_SIZE], CorError *err);
+                     CorBlobPut *ret_put, CorError *err);
 
     /* Optional; NULL if put_file() serves.  As put_file() for the file `name` in the store's own
      * temp_dir, which is complete but not synced; on true the name is gone from there. */
@@ -92,3 +92,6 @@ bool cor_blob_priv_keys_add(CorKeys *keys, const char *key, CorError *err);
 
 /* Copy the whole of a file into a temporary one. */
 bool cor_blob_priv_temp_copy(CorBlobTemp *temp, int file, CorError *err);
+
+/* When it was published, as the object's time. */
+int64_t cor_blob_priv_temp_time(const CorBlobTemp *temp);

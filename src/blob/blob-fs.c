@@ -280,7 +280,7 @@ static bool fs_publish(CorBlobStore *base, const CorBlobTarget *target, int file
 }
 
 static bool fs_put_file(CorBlobStore *base, const CorBlobTarget *target, int file,
-                        uint8_t ret_sha256[COR_SHA256_SIZE], CorError *err)
+                        CorBlobPut *ret_put, CorError *err)
 {
     COR_CLEANUP(cor_blob_temp_freep) CorBlobTemp *temp = NULL;
 
@@ -289,7 +289,8 @@ static bool fs_put_file(CorBlobStore *base, const CorBlobTarget *target, int fil
         !cor_blob_temp_publish(temp, target->bucket, target->key, target->mode, err)) {
         return false;
     }
-    cor_blob_temp_sha256(temp, ret_sha256);
+    cor_blob_temp_sha256(temp, ret_put->sha256);
+    ret_put->modified_unix_ms = cor_blob_priv_temp_time(temp);
     return true;
 }
 

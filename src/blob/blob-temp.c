@@ -34,6 +34,7 @@ enum {
     STAGE_SIZE = 64 * 1024,       /* whole pages */
     WRITEBACK_CHUNK = 256 * 1024, /* the disk starts while the network still sends */
     NANOSECONDS_PER_SECOND = 1000000000,
+    NANOSECONDS_PER_MS = 1000000,
 };
 
 struct CorBlobTemp {
@@ -47,7 +48,8 @@ struct CorBlobTemp {
     uint8_t *stage;         /* STAGE_SIZE bytes; NULL until needed */
     CorSha256 *sha;         /* NULL once digest is final */
     uint8_t digest[COR_SHA256_SIZE];
-    bool is_broken; /* a write failed: what is there is not what was given */
+    int64_t published_unix_ms; /* its time as an object */
+    bool is_broken;            /* a write failed: what is there is not what was given */
     bool is_published;
 };
 
@@ -278,6 +280,11 @@ bool cor_blob_priv_temp_copy(CorBlobTemp *temp, int file, CorError *err)
     return is_done || copy_chunks(temp, file, (uint64_t) info.st_size, err);
 }
 
+int64_t cor_blob_priv_temp_time(const CorBlobTemp *temp)
+{
+    return temp->published_unix_ms;
+}
+
 /* Now, but later than any time given before. */
 static struct timespec unique_time(CorBlobStore *store)
 {
@@ -299,7 +306,7 @@ bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *ke
     const CorBlobBackend *backend = temp->store->backend;
     CorBlobTarget target = {.bucket = bucket, .key = key, .mode = mode};
     struct timespec times[2];
-    uint8_t digest[COR_SHA256_SIZE];
+    CorBlobPut put;
 
     assert(!temp->is_published);
 
@@ -315,9 +322,9 @@ bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *ke
     if (!flush(temp, err)) {
         return false;
     }
-    cor_blob_temp_sha256(temp, digest);
+    cor_blob_temp_sha256(temp, put.sha256);
     if (!backend->publish) {
-        if (!backend->put_file(temp->store, &target, temp->file, digest, err)) {
+        if (!backend->put_file(temp->store, &target, temp->file, &put, err)) {
             cor_error_wrap(err, "publish");
             return false;
         }
@@ -331,6 +338,8 @@ bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *ke
         cor_error_wrap(err, "publish");
         return false;
     }
+    temp->published_unix_ms =
+        (int64_t) times[1].tv_sec * 1000 + times[1].tv_nsec / NANOSECONDS_PER_MS;
     temp->is_published = true;
     return true;
 }

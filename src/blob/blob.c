@@ -135,20 +135,20 @@ void cor_blob_close(CorBlobStore *store)
 }
 
 bool cor_blob_put_file(CorBlobStore *store, const char *bucket, const char *key, int file,
-                       uint8_t ret_sha256[COR_SHA256_SIZE], CorError *err)
+                       CorBlobPut *ret_put, CorError *err)
 {
     CorBlobTarget target = {.bucket = bucket, .key = key, .mode = COR_BLOB_REPLACE};
-    uint8_t digest[COR_SHA256_SIZE];
+    CorBlobPut put = {.modified_unix_ms = 0};
 
     if (!check_name(bucket, key, err)) {
         return false;
     }
-    if (!store->backend->put_file(store, &target, file, digest, err)) {
+    if (!store->backend->put_file(store, &target, file, &put, err)) {
         cor_error_wrap(err, "put into bucket %s", bucket);
         return false;
     }
-    if (ret_sha256) {
-        memcpy(ret_sha256, digest, sizeof(digest));
+    if (ret_put) {
+        *ret_put = put;
     }
     return true;
 }

@@ -85,15 +85,22 @@ COR_MUSTCHECK bool cor_blob_open(const char *uri, CorBlobStore **ret_store, CorE
 void cor_blob_close(CorBlobStore *store);
 COR_DEFINE_CLEANUP(CorBlobStore, cor_blob_close)
 
+/** What a put has stored.  Another put under the same key has another time, but for the rounding.
+ */
+typedef struct CorBlobPut {
+    uint8_t sha256[COR_SHA256_SIZE]; /* computed on the way */
+    int64_t modified_unix_ms;        /* as cor_blob_head() tells it */
+} CorBlobPut;
+
 /**
  * Store the whole of a file or memory descriptor, replacing an object of that key.
  *
- * @param file        readable; its offset is neither used nor moved.  Its size is asked once
- * @param ret_sha256  receives the digest of what was stored, computed on the way; may be NULL
- * @param err         CORRUPT if the file shrinks meanwhile
+ * @param file     readable; its offset is neither used nor moved.  Its size is asked once
+ * @param ret_put  receives what was stored; may be NULL
+ * @param err      CORRUPT if the file shrinks meanwhile
  */
 COR_MUSTCHECK bool cor_blob_put_file(CorBlobStore *store, const char *bucket, const char *key,
-                                     int file, uint8_t ret_sha256[COR_SHA256_SIZE], CorError *err);
+                                     int file, CorBlobPut *ret_put, CorError *err);
 
 /** As cor_blob_put_file(), from memory: for small things such as the lists in bucket "jobs". */
 COR_MUSTCHECK bool cor_blob_put_bytes(CorBlobStore *store, const char *bucket, const char *key,

@@ -56,6 +56,7 @@ static bool ask_object(const CorDeliverOptions *options, json_t *output, CorErro
         return false;
     }
     (void) json_object_set_new(output, "size", json_integer((json_int_t) object.size));
+    (void) json_object_set_new(output, "stored_unix_ms", json_integer(object.modified_unix_ms));
     (void) json_object_set_new(output, "sha256",
                                json_string(cor_hex_encode(digest, sizeof(digest), hex)));
     return true;

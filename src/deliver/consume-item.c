@@ -47,6 +47,7 @@ static bool make_texts(CorDeliverItem *item, CorError *err)
         json_t *copy = json_copy(output);
 
         (void) json_object_del(copy, "record");
+        (void) json_object_del(copy, "stored_unix_ms");
         (void) json_array_append_new(shown, copy);
     }
     if (outputs) {
@@ -302,7 +303,8 @@ bool cor_deliver_priv_item_catalogue(CorSqlTxn *txn, const CorDeliverItem *item,
             .key = cor_json_string(output, "key", ""),
             .size = (uint64_t) cor_json_integer(output, "size", 0),
             .sha256 = cor_json_string(output, "sha256", ""),
-            .created_unix_ms = cor_message_sent_unix_ms(item->message),
+            .created_unix_ms =
+                cor_json_integer(output, "stored_unix_ms", cor_message_sent_unix_ms(item->message)),
             .is_derived = true,
             .algo_id = item->algo_id,
             .job_id = item->job_id,

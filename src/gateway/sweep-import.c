@@ -127,7 +127,7 @@ static bool copy_to_quarantine(const Orphan *orphan, CorError *err)
 {
     CorBlobStore *blobs = orphan->gateway->options.blobs;
     CorObject taken = {.file = -1};
-    uint8_t digest[COR_SHA256_SIZE];
+    CorBlobPut put;
     char hex[COR_SHA256_HEX_SIZE];
     CorError why = {0};
 
@@ -136,15 +136,15 @@ static bool copy_to_quarantine(const Orphan *orphan, CorError *err)
         return cor_fail(err, why.code, "%s", why.text);
     }
     bool is_put = !is_taken && cor_blob_put_file(blobs, COR_BUCKET_QUARANTINE, orphan->key,
-                                                 orphan->object.file, digest, &why);
+                                                 orphan->object.file, &put, &why);
     if (!is_put && !is_taken && why.code != COR_ERR_CONFLICT) {
         return cor_fail(err, why.code, "%s", why.text);
     }
     if (!is_put && !cor_blob_put_file(blobs, COR_BUCKET_QUARANTINE, orphan->sha256,
-                                      orphan->object.file, digest, err)) {
+                                      orphan->object.file, &put, err)) {
         return false;
     }
-    if (strcmp(cor_hex_encode(digest, sizeof(digest), hex), orphan->sha256) != 0) {
+    if (strcmp(cor_hex_encode(put.sha256, sizeof(put.sha256), hex), orphan->sha256) != 0) {
         return cor_fail(err, COR_ERR_CORRUPT, "the copy in quarantine is not what was read");
     }
     return true;

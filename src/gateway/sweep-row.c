@@ -110,7 +110,7 @@ static bool compare(Row *row, CorError *err)
         return row->err.code == COR_ERR_NOT_FOUND ||
                cor_fail(err, row->err.code, "%s", row->err.text);
     }
-    if (row->object.modified_unix_ms < row->instance->created_unix_ms) {
+    if (row->object.modified_unix_ms <= row->instance->created_unix_ms) {
         return true;
     }
     if (!cor_sha256_fd(row->object.file, row->object.size, digest, err)) {

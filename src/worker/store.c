@@ -12,7 +12,7 @@
 
 /* Add an output to the result, with where it lies. */
 static bool list_output(CorWork *work, const json_t *output, const char *bucket, const char *key,
-                        const uint8_t digest[COR_SHA256_SIZE], CorError *err)
+                        const CorBlobPut *put, CorError *err)
 {
     char hex[COR_SHA256_HEX_SIZE];
     json_t *stored = json_copy((json_t *) output);
@@ -20,7 +20,8 @@ static bool list_output(CorWork *work, const json_t *output, const char *bucket,
     if (!stored || json_object_set_new(stored, "bucket", json_string(bucket)) != 0 ||
         json_object_set_new(stored, "key", json_string(key)) != 0 ||
         json_object_set_new(stored, "sha256",
-                            json_string(cor_hex_encode(digest, COR_SHA256_SIZE, hex))) != 0 ||
+                            json_string(cor_hex_encode(put->sha256, COR_SHA256_SIZE, hex))) != 0 ||
+        json_object_set_new(stored, "stored_unix_ms", json_integer(put->modified_unix_ms)) != 0 ||
         json_array_append_new(work->outputs, stored) != 0) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for the list of outputs");
     }
@@ -62,7 +63,7 @@ bool cor_worker_priv_store_output(CorWork *work, int fd, const json_t *output, C
                           .frame = cor_json_integer(output, "frame", 0),
                           .is_refused = json_object_get(output, "refusal") != NULL};
     int64_t source = cor_json_integer(output, "source", is_object ? -1 : 0);
-    uint8_t digest[COR_SHA256_SIZE];
+    CorBlobPut put;
     const char *bucket = NULL;
     char key[COR_KEY_SIZE];
 
@@ -73,11 +74,11 @@ bool cor_worker_priv_store_output(CorWork *work, int fd, const json_t *output, C
     derived.input = (size_t) source;
     work->is_refused = work->is_refused || derived.is_refused;
     if (!cor_derived_name(&derived, &bucket, key, err) ||
-        !cor_blob_put_file(work->worker->options.blobs, bucket, key, fd, digest, err)) {
+        !cor_blob_put_file(work->worker->options.blobs, bucket, key, fd, &put, err)) {
         return false;
     }
     if (derived.is_refused) {
         return !is_object || store_reason(work, output, key, err);
     }
-    return list_output(work, output, bucket, key, digest, err);
+    return list_output(work, output, bucket, key, &put, err);
 }

@@ -165,7 +165,7 @@ static void what_was_put_comes_back_with_its_size_and_digest(void **state)
     static uint8_t data[OBJECT_SIZE];
     static uint8_t back[OBJECT_SIZE + 1];
     uint8_t expected[COR_SHA256_SIZE];
-    uint8_t digest[COR_SHA256_SIZE];
+    CorBlobPut put;
     COR_CLEANUP(cor_object_done) CorObject object = {.file = -1};
     CorError err = {0};
 
@@ -175,12 +175,13 @@ static void what_was_put_comes_back_with_its_size_and_digest(void **state)
     cor_sha256(data, sizeof(data), expected);
     COR_CLEANUP(cor_fd_closep) int file = memory_file(data, sizeof(data));
 
-    assert_true(cor_blob_put_file(*state, "output", key_of("s/x/image.dcm"), file, digest, &err));
-    assert_memory_equal(digest, expected, sizeof(digest));
+    assert_true(cor_blob_put_file(*state, "output", key_of("s/x/image.dcm"), file, &put, &err));
+    assert_memory_equal(put.sha256, expected, sizeof(expected));
     assert_int_equal(lseek(file, 0, SEEK_CUR), sizeof(data)); /* neither used nor moved */
     assert_true(cor_blob_open_object(*state, "output", key_of("s/x/image.dcm"), &object, &err));
     assert_int_equal(object.size, sizeof(data));
     assert_true(object.modified_unix_ms > 0);
+    assert_int_equal(put.modified_unix_ms, object.modified_unix_ms);
     assert_int_equal(read(object.file, back, sizeof(back)), sizeof(data));
     assert_memory_equal(back, data, sizeof(data));
     assert_int_equal(write(object.file, "x", 1), -1); /* read-only */
@@ -192,7 +193,7 @@ static void sealed_memory_is_stored_whole_whatever_its_size(void **state)
                                    65537, 69631, 69632, 69633, 787248, 1048576};
     static uint8_t data[1048576];
     uint8_t expected[COR_SHA256_SIZE];
-    uint8_t digest[COR_SHA256_SIZE];
+    CorBlobPut put;
 
     for (size_t i = 0; i < sizeof(data); i++) {
         data[i] = (uint8_t) (i * 11 + i / 509 + 1);
@@ -206,10 +207,10 @@ static void sealed_memory_is_stored_whole_whatever_its_size(void **state)
         assert_int_equal(write(file, data, sizes[i]), (ssize_t) sizes[i]);
         assert_int_equal(fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
         cor_sha256(data, sizes[i], expected);
-        if (!cor_blob_put_file(*state, "output", key_of("sealed"), file, digest, &err)) {
+        if (!cor_blob_put_file(*state, "output", key_of("sealed"), file, &put, &err)) {
             fail_msg("%zu bytes: %s", sizes[i], err.text);
         }
-        assert_memory_equal(digest, expected, sizeof(digest));
+        assert_memory_equal(put.sha256, expected, sizeof(expected));
         assert_true(cor_blob_read(*state, "output", key_of("sealed"), sizeof(data), &back, &err));
         assert_int_equal(cor_bytes_size(back), sizes[i]);
         assert_memory_equal(cor_bytes_data(back), data, sizes[i]);

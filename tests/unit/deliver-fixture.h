@@ -151,12 +151,13 @@ static inline json_t *deliver_output(const char *uid, const char *key, char digi
 
     memset(digest, digit, 64);
     digest[64] = '\0';
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s,s:{}}}", "role",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:I,s:{s:s,s:s,s:s,s:s,s:s,s:s,s:{}}}", "role",
                      "overlay", "bucket", "output", "key", key, "media_type", "application/dicom",
-                     "sop_instance_uid", uid, "size", 100, "sha256", digest, "record",
-                     "sop_class_uid", "1.2.840.10008.5.1.4.1.1.7", "sop_instance_uid", uid,
-                     "study_instance_uid", "1.2.3", "series_instance_uid", "1.2.3.4",
-                     "transfer_syntax_uid", "1.2.840.10008.1.2.1", "modality", "OT", "attributes");
+                     "sop_instance_uid", uid, "size", 100, "sha256", digest, "stored_unix_ms",
+                     (json_int_t) 1000, "record", "sop_class_uid", "1.2.840.10008.5.1.4.1.1.7",
+                     "sop_instance_uid", uid, "study_instance_uid", "1.2.3", "series_instance_uid",
+                     "1.2.3.4", "transfer_syntax_uid", "1.2.840.10008.1.2.1", "modality", "OT",
+                     "attributes");
 }
 
 static inline json_t *deliver_result(const char *job_id, const char *status)

@@ -77,6 +77,7 @@ static void a_job_keeps_sizes_and_digests_of_its_outputs(void **state)
     assert_int_equal(cor_json_integer(output, "size", 0), 100);
     assert_int_equal(strlen(cor_json_string(output, "sha256", "")), 64);
     assert_null(json_object_get(output, "record"));
+    assert_null(json_object_get(output, "stored_unix_ms"));
     assert_int_equal(cor_json_integer(read.result, "attempts", 0), 1);
     json_decref(read.result);
     (void) close(fd);
@@ -429,6 +430,7 @@ static void the_catalogue_says_what_lies_under_a_key_that_two_jobs_stored(void *
     }
     CorCatalogInstance *row = deliver_find(fixture, uid);
     assert_string_equal(row->sha256, hex);
+    assert_int_equal(row->created_unix_ms, 1000); /* as its job stored it */
     free(row);
     (void) close(fd);
 }
