@@ -67,6 +67,7 @@ static void bind_instance(CorSqlStmt *stmt, const CorCatalogEntry *entry,
         cor_sql_bind_real(stmt, 21, record->slice_position_mm);
     }
     cor_catalog_priv_bind_layout(stmt, 22, record, entry->size);
+    cor_sql_bind_int(stmt, 25, record->lacks_meta);
 }
 
 /* Keep along how many instances there are above, and which change was the last. */
@@ -154,9 +155,11 @@ static bool insert_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
         "INSERT INTO instance(sop_uid, sop_class_uid, transfer_syntax_uid, bucket, key, file_name,"
         " size, sha256, created, is_derived, algo_id, job_id, modality, image_rows, image_columns,"
         " frames, frame_of_reference_uid, has_pixels, bits_allocated, instance_number,"
-        " slice_position, pixel_offset, frame_bytes, data_set_offset, change_seq, study, series)"
+        " slice_position, pixel_offset, frame_bytes, data_set_offset, lacks_meta, change_seq, "
+        "study,"
+        " series)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
-        " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)";
+        " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)";
     int64_t study = 0;
     int64_t series = 0;
 
@@ -165,9 +168,9 @@ static bool insert_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
     }
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
     bind_instance(stmt, entry, record);
-    cor_sql_bind_int(stmt, 25, change_seq);
-    cor_sql_bind_int(stmt, 26, study);
-    cor_sql_bind_int(stmt, 27, series);
+    cor_sql_bind_int(stmt, 26, change_seq);
+    cor_sql_bind_int(stmt, 27, study);
+    cor_sql_bind_int(stmt, 28, series);
     if (!cor_sql_run(stmt, err) ||
         !write_beside(txn, cor_sql_last_rowid(txn), entry, record, err)) {
         return false;
@@ -192,12 +195,12 @@ static bool replace_instance(CorSqlTxn *txn, const CorCatalogEntry *entry,
         " job_id = ?12, modality = ?13, image_rows = ?14, image_columns = ?15, frames = ?16,"
         " frame_of_reference_uid = ?17, has_pixels = ?18, bits_allocated = ?19,"
         " instance_number = ?20, slice_position = ?21, pixel_offset = ?22, frame_bytes = ?23,"
-        " data_set_offset = ?24, change_seq = ?25 WHERE sop_uid = ?1";
+        " data_set_offset = ?24, lacks_meta = ?25, change_seq = ?26 WHERE sop_uid = ?1";
     int64_t change_seq = cor_sql_last_rowid(txn);
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
 
     bind_instance(stmt, entry, record);
-    cor_sql_bind_int(stmt, 25, change_seq);
+    cor_sql_bind_int(stmt, 26, change_seq);
     return cor_sql_run(stmt, err) && write_beside(txn, verdict->row.id, entry, record, err) &&
            cor_catalog_priv_renew_above(txn, &verdict->row, err) &&
            note_change(txn, &verdict->row, change_seq, 0, err) &&

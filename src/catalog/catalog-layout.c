@@ -28,6 +28,7 @@ void cor_catalog_priv_layout(const json_t *index, CorCatalogRecord *record)
     record->pixel_offset = cor_json_integer(pixels, "offset", 0);
     record->frame_bytes = cor_json_integer(pixels, "frame_bytes", 0);
     record->data_set_offset = cor_json_integer(index, "data_set_offset", -1);
+    record->lacks_meta = cor_json_boolean(index, "lacks_meta", false);
     record->fragments = json_is_array(fragments) ? fragments : NULL;
 }
 

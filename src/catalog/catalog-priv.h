@@ -11,7 +11,7 @@
     " i.transfer_syntax_uid, i.frame_of_reference_uid, i.modality, i.bucket, i.sha256, i.key," \
     " i.size, i.created, i.change_seq, i.instance_number, i.slice_position, i.image_rows,"     \
     " i.image_columns, i.frames, i.has_pixels, i.is_derived, i.pixel_offset,"                  \
-    " i.frame_bytes, i.data_set_offset"
+    " i.frame_bytes, i.data_set_offset, i.lacks_meta"
 #define COR_CATALOG_FROM \
     " FROM instance i JOIN series s ON s.id = i.series JOIN study t ON t.id = i.study"
 
@@ -92,6 +92,7 @@ typedef struct CorCatalogRecord {
     bool has_instance_number;
     bool has_slice_position;
     bool has_pixels;
+    bool lacks_meta;
 } CorCatalogRecord;
 
 /* Read a record; INVALID says which member is missing or illegal. */

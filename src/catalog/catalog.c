@@ -13,6 +13,7 @@
 extern const char cor_catalog_priv_schema_1[];
 extern const char cor_catalog_priv_schema_2[];
 extern const char cor_catalog_priv_schema_3[];
+extern const char cor_catalog_priv_schema_4[];
 
 /* --- Rows. --- */
 
@@ -43,6 +44,7 @@ enum { /* COR_CATALOG_COLUMNS, in order */
        COLUMN_PIXEL_OFFSET,
        COLUMN_FRAME_BYTES,
        COLUMN_DATA_SET_OFFSET,
+       COLUMN_LACKS_META,
 };
 
 /* Copy a text column; NULL is "". */
@@ -112,6 +114,7 @@ bool cor_catalog_priv_read(CorSqlStmt *stmt, CorCatalogRow *ret_row,
     to->frames = (int) cor_sql_column_int(stmt, COLUMN_FRAMES);
     to->has_pixels = cor_sql_column_int(stmt, COLUMN_HAS_PIXELS) != 0;
     to->is_derived = cor_sql_column_int(stmt, COLUMN_IS_DERIVED) != 0;
+    to->lacks_meta = cor_sql_column_int(stmt, COLUMN_LACKS_META) != 0;
     to->pixel_offset = (uint64_t) cor_sql_column_int(stmt, COLUMN_PIXEL_OFFSET);
     to->frame_bytes = (uint64_t) cor_sql_column_int(stmt, COLUMN_FRAME_BYTES);
     to->data_set_offset = cor_sql_column_is_null(stmt, COLUMN_DATA_SET_OFFSET)
@@ -219,7 +222,7 @@ void cor_catalog_texts_free(CorCatalogTexts *texts)
 bool cor_catalog_migrate(CorSqlTxn *txn, CorError *err)
 {
     const char *const steps[] = {cor_catalog_priv_schema_1, cor_catalog_priv_schema_2,
-                                 cor_catalog_priv_schema_3};
+                                 cor_catalog_priv_schema_3, cor_catalog_priv_schema_4};
 
     return cor_sql_migrate(txn, "catalog", steps, COR_ARRAY_LEN(steps), err) &&
            cor_catalog_priv_fill_ready(txn, err);

@@ -81,6 +81,7 @@ typedef struct CorCatalogInstance {
     bool has_slice_position;
     bool has_pixels;
     bool is_derived;
+    bool lacks_meta; /* the object is no file of PS3.10: a meta header has to be put before it */
     /* Where frame n (from 1) lies in the object: at pixel_offset + (n - 1) * frame_bytes, plain
      * little-endian pixels that begin at a byte.  frame_bytes is 0 if it is not as simple as that:
      * then see cor_catalog_fragments(). */

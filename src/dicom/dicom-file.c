@@ -319,6 +319,7 @@ static bool open_data(CorDicom *dicom, CorError *err)
     if (has_meta && !read_meta(dicom, meta, err)) {
         return false;
     }
+    dicom->lacks_meta = meta <= PREAMBLE_SIZE || dicom->syntax_uid[0] == '\0';
     if (!choose_syntax(dicom, has_meta, err)) {
         return false;
     }

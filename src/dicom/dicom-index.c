@@ -98,6 +98,7 @@ static int64_t integer_at(const CorDicom *dicom, uint32_t tag, int64_t fallback)
 
 static void append_places(const CorDicom *dicom, CorString *text)
 {
+    cor_string_printf(text, ",\"lacks_meta\":%s", dicom->lacks_meta ? "true" : "false");
     if (dicom->syntax.is_deflated) {
         cor_string_append_text(text, ",\"data_set_offset\":null");
     } else {

@@ -2,7 +2,8 @@
 /* Where every frame's bytes stand in the file, for those who send them without looking at them.
  *
  * Only what holds for the file itself is told: nothing of a deflated data set, no frame that is cut
- * off, and no uncompressed frame that would have to be swapped or shifted first.
+ * off, no uncompressed frame that would have to be swapped or shifted first, and none of a value
+ * that has more in it than its frames.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -35,8 +36,8 @@ static bool append_plain(const CorDicom *dicom, const CorDicomElement *pixels, C
     bool is_shifted = image.frames > 1 && bits % 8 != 0;
 
     if (is_swapped || is_shifted || __builtin_mul_overflow(bits, image.frames, &all_bits) ||
-        all_bits > 8 * pixels->size) {
-        return false;
+        all_bits > 8 * pixels->size || pixels->size - (all_bits + 7) / 8 > 1) {
+        return false; /* with more than a byte of padding the frames are not the value */
     }
     cor_string_printf(text, "{\"offset\":%" PRIu64 ",\"frame_bytes\":%" PRIu64 "}", pixels->offset,
                       (bits + 7) / 8);

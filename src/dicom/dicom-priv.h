@@ -84,6 +84,7 @@ struct CorDicom {
     uint32_t elements_len;
     uint32_t elements_room;
     bool is_truncated;
+    bool lacks_meta; /* no preamble, or no transfer syntax stated: the file is none of PS3.10 */
     CorDicomCharset charset; /* of the top level */
 };
 

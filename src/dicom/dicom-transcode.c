@@ -67,6 +67,23 @@ bool cor_dicom_transcode(const CorDicom *dicom, const char *transfer_syntax_uid,
     return is_done;
 }
 
+bool cor_dicom_write_file(const CorDicom *dicom, const CorDicomSink *sink, CorError *err)
+{
+    CorDicomOutput output = {0};
+
+    if (dicom->syntax.is_deflated) {
+        return cor_dicom_transcode(dicom, COR_DICOM_DEFLATED, sink, err);
+    }
+    if (!cor_dicom_priv_output_init(&output, sink, err)) {
+        return false;
+    }
+    write_meta(dicom, dicom->syntax_uid, &output);
+    cor_dicom_priv_put(&output, dicom->data + dicom->start, dicom->size - dicom->start);
+    bool is_done = cor_dicom_priv_output_end(&output, err);
+    cor_dicom_priv_output_done(&output);
+    return is_done;
+}
+
 /* Fragments as they are. */
 static bool write_stored_frame(const CorDicom *dicom, uint32_t frame, CorDicomOutput *output,
                                CorError *err)

@@ -39,6 +39,13 @@ typedef struct CorDicomSink {
 COR_MUSTCHECK bool cor_dicom_transcode(const CorDicom *dicom, const char *transfer_syntax_uid,
                                        const CorDicomSink *sink, CorError *err);
 
+/**
+ * Write the file with a preamble and a meta header of ours (PS3.10 section 7.1) and the data set as
+ * it is, byte for byte; what is deflated is deflated anew.
+ */
+COR_MUSTCHECK bool cor_dicom_write_file(const CorDicom *dicom, const CorDicomSink *sink,
+                                        CorError *err);
+
 /* What is said of a frame or value that was written. */
 typedef struct CorDicomWritten {
     char transfer_syntax_uid[65]; /* of a frame's bytes */

@@ -98,9 +98,11 @@ bool cor_dicom_text(const CorDicom *dicom, uint32_t tag, char *text, size_t size
  *
  *     {"sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid",
  *      "transfer_syntax_uid", "modality", "rows", "columns", "frames", "instance_number" or null,
- *      "has_pixels", "truncated", "data_set_offset" or null, "pixel_data" or null,
+ *      "has_pixels", "truncated", "lacks_meta", "data_set_offset" or null, "pixel_data" or null,
  *      "attributes": {...}}
  *
+ * lacks_meta is true of what is no file of PS3.10 section 7.1: it has no preamble, or its meta
+ * header states no transfer syntax, which then is the one that was guessed.
  * data_set_offset is where in the file the data set begins, behind group 2; null if it is deflated.
  * pixel_data says where in the file the frames are, one of
  *
@@ -110,9 +112,9 @@ bool cor_dicom_text(const CorDicom *dicom, uint32_t tag, char *text, size_t size
  *                                     encapsulated: of each frame the fragments, without the heads
  *                                     of their items
  *
- * and null if that cannot be told: there are no pixels, some are missing, frames do not begin at a
- * byte, bytes would have to be swapped, nothing says which fragments make a frame, they are video,
- * or they are more than 65,536 numbers.
+ * and null if that cannot be told: there are no pixels, some are missing, the value has more than
+ * the frames and a byte of padding, frames do not begin at a byte, bytes would have to be swapped,
+ * nothing says which fragments make a frame, they are video, or they are more than 65,536 numbers.
  *
  * attributes is the DICOM JSON Model (PS3.18 annex F) of the header without group 2.  Pixel data
  * and binary values of more than 4 KiB are {"vr", "BulkDataURI": "bulkdata/<tag>"}, inside

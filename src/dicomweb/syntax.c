@@ -26,9 +26,9 @@
 
 /* PS3.6 annex A. */
 static const CorSyntax syntaxes[] = {
-    NATIVE(""),                      /* implicit VR little endian */
-    NATIVE(".1"),                    /* explicit VR little endian */
-    NATIVE(".1.98"),                 /* encapsulated uncompressed: frames are plain values */
+    NATIVE(""),   /* implicit VR little endian */
+    NATIVE(".1"), /* explicit VR little endian */
+    {.uid = UID(".1.98"), .type = COR_TYPE_OCTETS, .is_native = true, .is_encapsulated = true},
     NATIVE(".1.99"),                 /* deflated as a whole */
     NATIVE(".2"),                    /* explicit VR big endian */
     LOSSY(".4.50", "image/jpeg"),    /* baseline */

@@ -15,7 +15,8 @@
 typedef struct CorSyntax {
     const char *uid;
     const char *type;     /* media type of a frame's bit stream; octets if it is not compressed */
-    bool is_native;       /* Pixel Data are not encapsulated: frames are plain values */
+    bool is_native;       /* frames are plain values */
+    bool is_encapsulated; /* of a native one: each frame in a fragment all the same */
     bool is_type_default; /* what the media type means without a transfer syntax */
     bool is_lossy;        /* may have lost something */
 } CorSyntax;

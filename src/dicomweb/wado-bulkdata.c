@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bulk data (PS3.18 section 10.4.1.1.5), by the URIs that metadata has: "bulkdata/" and a tag, or
- * tags and items down to one.  Pixel Data is the frames, the rest a host reads. */
+ * tags and items down to one.  Pixel Data is the frames where they lie in the file and where it is
+ * compressed; the rest a host reads, each value as a whole. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,15 @@ static bool is_path(const char *path)
 static bool is_pixel_data(const char *path)
 {
     return strcasecmp(path, "7FE00010") == 0;
+}
+
+/* Plain values that are not simply the frames: swapped, of single bits, inflated, or more of them
+ * than there are frames. */
+static bool is_one_value(const CorCatalogInstance *instance)
+{
+    CorSyntax syntax = cor_dicomweb_priv_syntax(instance->transfer_syntax_uid);
+
+    return syntax.is_native && !syntax.is_encapsulated && instance->frame_bytes == 0;
 }
 
 static void describe(void *context, size_t index, CorPart *part)
@@ -175,7 +185,7 @@ void cor_dicomweb_priv_retrieve_bulkdata(CorHttpRequest *req, CorHttpResponse *r
         cor_dicomweb_priv_refuse(res, &err);
         return;
     }
-    if (is_pixel_data(path) && instance->has_pixels) {
+    if (is_pixel_data(path) && instance->has_pixels && !is_one_value(instance)) {
         const CorFramesRequest request = {.instance = instance, .is_bulk = true};
         cor_dicomweb_priv_send_frames(dicomweb, req, res, &request);
         return;

@@ -93,6 +93,20 @@ static bool is_named(const CorAccept *accept, const char *uid)
 
 /* --- parts --- */
 
+/* Let a host write the file in a syntax, or (NULL) as it is behind a meta header. */
+static bool make(const Source *source, int fd, const char *syntax, CorPart *part, CorError *err)
+{
+    CorHostFile made = {.fd = -1};
+
+    if (!cor_host_transcode(source->dicomweb->options.hosts, fd, syntax, COR_WADO_HOST_MS, &made,
+                            err)) {
+        return false;
+    }
+    cor_dicomweb_priv_part_set_file(part, COR_TAKE_FD(made.fd), made.size_bytes);
+    cor_host_file_done(&made);
+    return true;
+}
+
 static bool is_as_stored(const Source *source, const CorCatalogInstance *instance)
 {
     return source->syntax[0] == '\0' || strcmp(source->syntax, instance->transfer_syntax_uid) == 0;
@@ -103,11 +117,25 @@ static void describe(void *context, size_t index, CorPart *part)
     const Source *source = context;
     const CorCatalogInstance *instance = source->instances->items[index];
 
-    part->is_work = !is_as_stored(source, instance);
+    bool is_as_it_is = is_as_stored(source, instance);
+
+    part->is_work = !is_as_it_is || instance->lacks_meta;
     part->run = (CorCatalogRun){.offset = 0, .size = instance->size};
     cor_dicomweb_priv_type_with_syntax(
-        part->type, TYPE, part->is_work ? source->syntax : instance->transfer_syntax_uid);
+        part->type, TYPE, is_as_it_is ? instance->transfer_syntax_uid : source->syntax);
     cor_dicomweb_priv_locate(source->dicomweb, instance, part->location, "%s", "");
+}
+
+/* What application/dicom is: a file of PS3.10.  One that was stored as a bare data set is given a
+ * meta header. */
+static bool open_as_stored(const Source *source, const CorCatalogInstance *instance, int *fd,
+                           CorPart *part, CorError *err)
+{
+    if (instance->lacks_meta) {
+        return make(source, *fd, NULL, part, err);
+    }
+    cor_dicomweb_priv_part_set_file(part, COR_TAKE_FD(*fd), instance->size);
+    return true;
 }
 
 static bool open_part(void *context, size_t index, CorPart *part, CorError *err)
@@ -115,19 +143,14 @@ static bool open_part(void *context, size_t index, CorPart *part, CorError *err)
     const Source *source = context;
     const CorCatalogInstance *instance = source->instances->items[index];
     COR_CLEANUP(cor_fd_closep) int fd = -1;
-    CorHostFile made = {.fd = -1};
 
     if (!cor_dicomweb_priv_open_instance(source->dicomweb, instance, &fd, err)) {
         return false;
     }
-    if (!part->is_work) {
-        part->fd = COR_TAKE_FD(fd);
-        return true;
+    if (is_as_stored(source, instance)) {
+        return open_as_stored(source, instance, &fd, part, err);
     }
-    if (cor_host_transcode(source->dicomweb->options.hosts, fd, source->syntax, COR_WADO_HOST_MS,
-                           &made, err)) {
-        cor_dicomweb_priv_part_set_file(part, COR_TAKE_FD(made.fd), made.size_bytes);
-        cor_host_file_done(&made);
+    if (make(source, fd, source->syntax, part, err)) {
         return true;
     }
     if (!source->may_be_as_is || (err->code != COR_ERR_UNSUPPORTED &&
@@ -136,8 +159,7 @@ static bool open_part(void *context, size_t index, CorPart *part, CorError *err)
     }
     *err = (CorError){0};
     cor_dicomweb_priv_type_with_syntax(part->type, TYPE, instance->transfer_syntax_uid);
-    cor_dicomweb_priv_part_set_file(part, COR_TAKE_FD(fd), instance->size);
-    return true;
+    return open_as_stored(source, instance, &fd, part, err);
 }
 
 static void release(void *context)
@@ -159,8 +181,9 @@ static void make_etag(const CorCatalogInstances *instances, const CorInstancesFo
     const char *syntax = form->syntax ? form->syntax : "";
 
     if (instances->len == 1) {
-        (void) snprintf(etag, COR_PART_ETAG_SIZE, "%s%s%s%s", instances->items[0]->sha256, packing,
-                        *syntax ? "-" : "", syntax);
+        (void) snprintf(etag, COR_PART_ETAG_SIZE, "%s%s%s%s%s", instances->items[0]->sha256,
+                        instances->items[0]->lacks_meta ? "-h" : "", packing, *syntax ? "-" : "",
+                        syntax);
         return;
     }
     for (size_t i = 0; i < instances->len; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* transcode: the whole file in another transfer syntax. */
+/* transcode: the whole file in another transfer syntax, or with the meta header that it lacks. */
 #include "base/json.h"
 #include "host/host-sink.h"
 #include "host/host-slices.h"
@@ -16,7 +16,8 @@ static bool run(CorHostContext *context, const json_t *request, json_t **ret_res
     }
     if (!cor_host_priv_open_input(context, 0, &dicom, err) ||
         !cor_host_priv_sink_init(&sink, context, err) ||
-        !cor_dicom_transcode(dicom, uid, &sink.sink, err) ||
+        !(uid[0] ? cor_dicom_transcode(dicom, uid, &sink.sink, err)
+                 : cor_dicom_write_file(dicom, &sink.sink, err)) ||
         !cor_host_priv_output_fd(context, output, sink.fd, err)) {
         return false;
     }

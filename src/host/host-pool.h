@@ -296,6 +296,8 @@ bool cor_host_can_encode(const char *transfer_syntax_uid);
 /**
  * Rewrite a DICOM file in another transfer syntax; UIDs and everything but the encoding stay.
  *
+ * @param transfer_syntax_uid  NULL: the data set as it is, behind a preamble and meta header of
+ * ours
  * @param ret_file  a whole DICOM file
  * @param err       UNSUPPORTED if the pixels cannot be decoded or the syntax cannot be written
  */

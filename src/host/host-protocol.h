@@ -23,7 +23,8 @@
  *   decode     1 file; frame from 1, values: "stored" (default) or "modality".
  *              -> output with role "pixels", columns, rows, samples_per_pixel, type, photometric,
  *                 frames
- *   transcode  1 file; transfer_syntax_uid, one of dicom/dicom-syntax.h.
+ *   transcode  1 file; transfer_syntax_uid, one of dicom/dicom-syntax.h; without it the data set
+ *              stays as it is and only the meta header is written anew.
  *              -> output with role "file"
  *   frame      1 file; frame from 1, transfer_syntax_uid: one of dicom/dicom-syntax.h, or absent
  *              for the bytes as they are.

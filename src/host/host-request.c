@@ -223,7 +223,7 @@ bool cor_host_transcode(CorHostPool *pool, int fd, const char *transfer_syntax_u
                         int64_t timeout_ms, CorHostFile *ret_file, CorError *err)
 {
     json_t *json =
-        json_pack("{s:s, s:s}", "op", "transcode", "transfer_syntax_uid", transfer_syntax_uid);
+        json_pack("{s:s, s:s*}", "op", "transcode", "transfer_syntax_uid", transfer_syntax_uid);
 
     return call_for_file(pool, json, fd, timeout_ms, ret_file, err);
 }

@@ -67,6 +67,28 @@ def server_head(server, path, accept=None):
     return requests.head(server.url + path, headers={"Accept": accept}, timeout=30)
 
 
+@pytest.mark.parametrize("cut", ["meta", "preamble"])
+def test_a_file_that_is_stored_without_meta_header_comes_with_one(server, cut):
+    """application/dicom is a file of PS3.10; the object stays as it is, and so do its digest and the data set."""
+    whole = slices.ct("bare", study="bare", series="bare", size=16)
+    start = 144 + int.from_bytes(whole[140:144], "little")  # (0002,0000) says where group 2 ends
+    raw = whole[start:] if cut == "meta" else whole[128:]
+    path = path_of(read(whole))
+    assert [server.put_file(key, raw).status_code for key in ("bare/1.dcm", "elsewhere/1.dcm")] == [201, 200]
+    made, = parts_of(get(server, path, AS_STORED))
+    single = get(server, path, "application/dicom; transfer-syntax=*")
+    wado = server.get("/wado", params={"requestType": "WADO", "studyUID": slices.uid("bare"), "contentType": "application/dicom",
+                                       "seriesUID": slices.uid("bare", "bare"), "objectUID": slices.uid("bare", "bare", "bare")})
+    for body in (made.body, single.content, wado.content):
+        assert body[128:132] == b"DICM" and body.endswith(whole[start:]) and read(body).file_meta.TransferSyntaxUID == EXPLICIT
+        assert len(body) == 144 + int.from_bytes(body[140:144], "little") + len(whole) - start
+    assert made.syntax == EXPLICIT
+    assert get(server, path, "application/dicom", Range="bytes=128-131").content == b"DICM"
+    assert get(server, path, "application/dicom", **{"If-None-Match": get(server, path, "application/dicom").headers["ETag"]}).status_code == 304
+    entry, = server.get("/pacs/studies/bare/images").json()
+    assert server.get(entry["url"].removeprefix(server.url)).content == raw
+
+
 def test_a_series_and_a_study_come_whole(server, ct):
     study = ct[0][0].split("/series/")[0]
     series = ct[0][0].split("/instances/")[0]
@@ -245,6 +267,18 @@ def test_pixel_data_is_bulk_data(server, ct):
     parts = parts_of(get(server, put(server, "c/rle.dcm", rle) + "/bulkdata/7FE00010", VIEWER_FRAMES))
     assert [part.body.rstrip(b"\0") for part in parts] == \
         [fragment.rstrip(b"\0") for fragment in pydicom.encaps.generate_pixel_data_frame(read(rle).PixelData, 2)]
+
+
+def test_pixel_data_that_are_more_than_the_frames_come_whole(server):
+    raw = slices.ct("more", study="more", series="more", size=16)
+    dataset = read(raw)
+    dataset.PixelData += b"behind the last frame."
+    out = io.BytesIO()
+    dataset.save_as(out)
+    path = put(server, "more/1.dcm", out.getvalue())
+    assert get(server, path + "/bulkdata/7FE00010").content == dataset.PixelData
+    assert [part.body for part in parts_of(get(server, path + "/bulkdata/7FE00010", VIEWER_FRAMES))] == [dataset.PixelData]
+    assert [part.body for part in parts_of(get(server, path + "/frames/1"))] == [dataset.PixelData[:512]]
 
 
 def test_every_bulk_data_uri_of_metadata_leads_somewhere(server, shared):

@@ -558,7 +558,8 @@ static bool run_forget(CorSqlTxn *txn, void *arg, CorError *err)
         "ALTER TABLE series DROP COLUMN change_seq; ALTER TABLE series DROP COLUMN ready;"
         "ALTER TABLE instance DROP COLUMN pixel_offset;"
         "ALTER TABLE instance DROP COLUMN frame_bytes;"
-        "ALTER TABLE instance DROP COLUMN data_set_offset;";
+        "ALTER TABLE instance DROP COLUMN data_set_offset;"
+        "ALTER TABLE instance DROP COLUMN lacks_meta;";
 
     (void) arg;
     return cor_sql_exec(txn, script, err);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "dicom-attributes.h"
 #include "dicom-builder.h"
 
 #define EXPLICIT "1.2.840.10008.1.2.1"
@@ -33,31 +34,6 @@ static void assert_refused(const CorDicomLimits *limits, CorErrorCode code, cons
     assert_null(dicom);
     assert_string_equal(err.text, text);
     assert_int_equal(err.code, code);
-}
-
-static json_t *attributes_of(const CorDicom *dicom)
-{
-    char *text = NULL;
-    size_t size = 0;
-    json_t *json = NULL;
-    CorError err = {0};
-
-    assert_true(cor_dicom_attributes_json(dicom, &text, &size, &err));
-    assert_true(cor_json_parse(text, size, &json, &err));
-    free(text);
-    return json;
-}
-
-/* Compare one attribute with JSON text, compact and with sorted members. */
-static void assert_attribute(const CorDicom *dicom, const char *tag, const char *expected)
-{
-    json_t *json = attributes_of(dicom);
-    char *text = cor_json_canonical(json_object_get(json, tag));
-
-    assert_non_null(text);
-    assert_string_equal(text, expected);
-    free(text);
-    json_decref(json);
 }
 
 static void a_file_without_preamble_and_meta_header_is_read(void **state)

@@ -80,6 +80,37 @@ static void the_data_set_begins_behind_the_meta_header(void **state)
     json_decref(record);
 }
 
+static bool lacks_meta(const void *data, size_t size)
+{
+    COR_CLEANUP(cor_dicom_freep) CorDicom *dicom = NULL;
+    COR_CLEANUP(cor_freep) char *text = NULL;
+    COR_CLEANUP(cor_json_freep) json_t *record = NULL;
+
+    assert_true(cor_dicom_open_memory(data, size, NULL, &dicom, NULL));
+    assert_true(cor_dicom_index_json(dicom, &text, NULL, NULL));
+    assert_true(cor_json_parse(text, strlen(text), &record, NULL));
+    return cor_json_boolean(record, "lacks_meta", false);
+}
+
+static void a_file_that_is_none_of_part_10_is_known(void **state)
+{
+    Builder bare = {.size = 132};
+    (void) state;
+
+    builder_init(&builder, EXPLICIT);
+    size_t start = builder.size;
+    add_uids(&builder);
+    add_study_and_series(&builder);
+    assert_false(lacks_meta(builder.data, builder.size));
+    assert_true(lacks_meta(builder.data + 128, builder.size - 128)); /* no preamble */
+    assert_true(lacks_meta(builder.data + 132, builder.size - 132));
+    assert_true(lacks_meta(builder.data + start, builder.size - start));
+
+    memcpy(bare.data, builder.data, bare.size);
+    add_bytes(&bare, builder.data + start, builder.size - start);
+    assert_true(lacks_meta(bare.data, bare.size)); /* a preamble, but no transfer syntax */
+}
+
 static void plain_frames_follow_each_other_from_an_offset(void **state)
 {
     char expected[64];
@@ -98,6 +129,25 @@ static void frames_that_are_missing_are_not_promised(void **state)
     begin_image(EXPLICIT, "3", 16);
     add_value(&builder, 0x7FE00010, "OW", "abcdefghijklmnopqrstuvwx", 24);
     assert_layout("null");
+}
+
+static void frames_that_are_not_the_whole_value_are_not_told(void **state)
+{
+    char expected[64];
+    (void) state;
+
+    begin_image(EXPLICIT, "no", 8); /* which is one frame, of six bytes */
+    add_value(&builder, 0x7FE00010, "OB", "abcdefgh", 8);
+    assert_layout("null");
+
+    begin_image(EXPLICIT, "1", 8);
+    add_value(&builder, 0x7FE00010, "OB", "abcdefg", 7);
+    assert_layout("null");
+
+    begin_image(EXPLICIT, "1", 8);
+    add_value(&builder, 0x7FE00010, "OB", "abcdef", 6);
+    snprintf(expected, sizeof(expected), "{\"frame_bytes\":6,\"offset\":%zu}", builder.size - 6);
+    assert_layout(expected);
 }
 
 static void frames_that_do_not_begin_at_a_byte_have_no_place(void **state)
@@ -257,8 +307,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_data_set_begins_behind_the_meta_header),
+        cmocka_unit_test(a_file_that_is_none_of_part_10_is_known),
         cmocka_unit_test(plain_frames_follow_each_other_from_an_offset),
         cmocka_unit_test(frames_that_are_missing_are_not_promised),
+        cmocka_unit_test(frames_that_are_not_the_whole_value_are_not_told),
         cmocka_unit_test(frames_that_do_not_begin_at_a_byte_have_no_place),
         cmocka_unit_test(big_endian_words_have_no_place_but_bytes_do),
         cmocka_unit_test(fragments_are_told_frame_by_frame),

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/json.h"
+#include "dicom-attributes.h"
 #include "dicom-builder.h"
 #include "dicom/dicom-image.h"
 
@@ -245,19 +246,6 @@ static void every_kind_of_picture_keeps_its_values_from_any_syntax_to_any(void *
     }
 }
 
-static json_t *attributes_of(const CorDicom *dicom)
-{
-    char *text = NULL;
-    size_t size = 0;
-    json_t *json = NULL;
-    CorError err = {0};
-
-    assert_true(cor_dicom_attributes_json(dicom, &text, &size, &err));
-    assert_true(cor_json_parse(text, size, &json, &err));
-    free(text);
-    return json;
-}
-
 static void assert_same_attributes(const CorDicom *b)
 {
     COR_CLEANUP(cor_dicom_freep) CorDicom *a = open_bytes(builder.data, builder.size);
@@ -270,17 +258,6 @@ static void assert_same_attributes(const CorDicom *b)
     free(texts[1]);
     json_decref(first);
     json_decref(second);
-}
-
-static void assert_value(const CorDicom *dicom, const char *tag, const char *expected)
-{
-    json_t *json = attributes_of(dicom);
-    char *text = cor_json_canonical(json_object_get(json, tag));
-
-    assert_non_null(text);
-    assert_string_equal(text, expected);
-    free(text);
-    json_decref(json);
 }
 
 /* --- what syntaxes cannot hold --- */
@@ -336,6 +313,35 @@ static void real_numbers_stay_native(void **state)
     assert_same_frames(deflated);
     assert_refused(COR_DICOM_RLE, COR_ERR_UNSUPPORTED,
                    "real numbers in transfer syntax 1.2.840.10008.1.2.5");
+}
+
+static void a_bare_data_set_is_given_a_meta_header(void **state)
+{
+    static const char *const uids[] = {COR_DICOM_EXPLICIT, "1.2.840.10008.1.2"};
+    (void) state;
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(uids); i++) {
+        builder_init(&builder, uids[i]);
+        size_t start = builder.size;
+        add_number(&builder, 0x00160008, 4); /* implicit: no VR */
+        add_number(&builder, 6, i == 0 ? 0 : 4);
+        add_bytes(&builder,
+                  i == 0 ? "UI\6\0"
+                           "2.25.4"
+                         : "2.25.4",
+                  i == 0 ? 10 : 6);
+        size_t size = builder.size - start;
+        COR_CLEANUP(cor_dicom_freep) CorDicom *bare = open_bytes(builder.data + start, size);
+        CorDicomSink sink = sink_of(&made);
+        CorError err = {0};
+
+        assert_true(cor_dicom_write_file(bare, &sink, &err));
+        COR_CLEANUP(cor_dicom_freep) CorDicom *whole = open_bytes(made.bytes, made.size);
+        assert_string_equal(cor_dicom_transfer_syntax_uid(whole), uids[i]);
+        assert_memory_equal(made.bytes + 128, "DICM", 4);
+        assert_true(made.size > 132 + size);
+        assert_memory_equal(made.bytes + made.size - size, builder.data + start, size);
+    }
 }
 
 static void an_object_without_pixels_is_not_compressed(void **state)
@@ -400,16 +406,17 @@ static void the_description_follows_the_encoding(void **state)
     begin_image(COR_DICOM_EXPLICIT, &planar);
     add_pixels(&planar);
     COR_CLEANUP(cor_dicom_freep) CorDicom *wavelets = transcode(COR_DICOM_JPEG_2000);
-    assert_value(wavelets, "00280004", "{\"Value\":[\"YBR_RCT\"],\"vr\":\"CS\"}");
-    assert_value(wavelets, "00280006", "{\"Value\":[0],\"vr\":\"US\"}");
+    assert_attribute(wavelets, "00280004", "{\"Value\":[\"YBR_RCT\"],\"vr\":\"CS\"}");
+    assert_attribute(wavelets, "00280006", "{\"Value\":[0],\"vr\":\"US\"}");
 
     CorDicomSink sink = sink_of(&again);
     assert_true(cor_dicom_transcode(wavelets, COR_DICOM_EXPLICIT, &sink, NULL));
     COR_CLEANUP(cor_dicom_freep) CorDicom *native = open_bytes(again.bytes, again.size);
-    assert_value(native, "00280004", "{\"Value\":[\"RGB\"],\"vr\":\"CS\"}");
+    assert_attribute(native, "00280004", "{\"Value\":[\"RGB\"],\"vr\":\"CS\"}");
 
     COR_CLEANUP(cor_dicom_freep) CorDicom *copied = transcode(COR_DICOM_EXPLICIT);
-    assert_value(copied, "00280006", "{\"Value\":[1],\"vr\":\"US\"}"); /* nothing had to change */
+    assert_attribute(copied, "00280006",
+                     "{\"Value\":[1],\"vr\":\"US\"}"); /* nothing had to change */
 }
 
 static void pixels_that_do_not_end_at_bits_stored_are_moved_for_a_codestream(void **state)
@@ -428,10 +435,10 @@ static void pixels_that_do_not_end_at_bits_stored_are_moved_for_a_codestream(voi
     add_value(&builder, 0x7FE00010, "OW", "\x5A\x81\x0F\x12", 4);
     COR_CLEANUP(cor_dicom_freep) CorDicom *coded = transcode(COR_DICOM_JPEG_LS);
     assert_same_frames(coded);
-    assert_value(coded, "00280102", "{\"Value\":[11],\"vr\":\"US\"}");
+    assert_attribute(coded, "00280102", "{\"Value\":[11],\"vr\":\"US\"}");
     COR_CLEANUP(cor_dicom_freep) CorDicom *runs = transcode(COR_DICOM_RLE);
     assert_same_frames(runs);
-    assert_value(runs, "00280102", "{\"Value\":[15],\"vr\":\"US\"}");
+    assert_attribute(runs, "00280102", "{\"Value\":[15],\"vr\":\"US\"}");
 }
 
 /* A frame of the builder's file in some syntax, in `made`. */
@@ -543,7 +550,7 @@ static void implicit_vrs_are_looked_up_and_sequences_get_delimiters(void **state
     COR_CLEANUP(cor_dicom_freep) CorDicom *dicom = transcode(COR_DICOM_EXPLICIT);
 
     assert_same_attributes(dicom);
-    assert_value(dicom, "00280120", "{\"Value\":[-2],\"vr\":\"SS\"}");
+    assert_attribute(dicom, "00280120", "{\"Value\":[-2],\"vr\":\"SS\"}");
     assert_non_null(memmem(made.bytes, made.size, "\x08\x00\x40\x11SQ\0\0\xFF\xFF\xFF\xFF", 12));
     assert_non_null(memmem(made.bytes, made.size, "\x09\x00\x01\x10UN\0\0\x08\0\0\0private!", 20));
     assert_null(memmem(made.bytes, made.size, "\x08\x00\x00\x00UL", 6));
@@ -564,8 +571,9 @@ static void un_of_undefined_length_is_read_as_implicit_and_written_as_a_sequence
     COR_CLEANUP(cor_dicom_freep) CorDicom *dicom = transcode(COR_DICOM_EXPLICIT);
 
     assert_same_attributes(dicom);
-    assert_value(dicom, "00091002",
-                 "{\"Value\":[{\"00080100\":{\"Value\":[\"CODE\"],\"vr\":\"SH\"}}],\"vr\":\"SQ\"}");
+    assert_attribute(
+        dicom, "00091002",
+        "{\"Value\":[{\"00080100\":{\"Value\":[\"CODE\"],\"vr\":\"SH\"}}],\"vr\":\"SQ\"}");
 }
 
 static void values_too_long_for_their_vr_become_un(void **state)
@@ -691,6 +699,7 @@ int main(void)
         cmocka_unit_test(pixels_of_one_bit_go_to_run_lengths_and_jpeg_2000_only),
         cmocka_unit_test(samples_of_32_bits_go_to_run_lengths_only),
         cmocka_unit_test(real_numbers_stay_native),
+        cmocka_unit_test(a_bare_data_set_is_given_a_meta_header),
         cmocka_unit_test(an_object_without_pixels_is_not_compressed),
         cmocka_unit_test(a_syntax_that_nobody_writes_is_refused),
         cmocka_unit_test(frames_that_are_missing_are_refused_before_anything_is_made_for_them),
