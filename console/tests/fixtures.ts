@@ -4,19 +4,21 @@ import { test as base, expect } from '@playwright/test';
 import { Server } from './server';
 
 interface Fixtures {
+  /** Of `corsia serve`: test.use({ options: ['--job-hosts-max=1'] }). */
+  options: string[];
   server: Server;
   /** While true the browser may say that it cannot reach the server. */
   outage: { isExpected: boolean };
 }
 
 export const test = base.extend<Fixtures>({
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright wants to see which fixtures are used
-  server: async ({}, use) => {
-    const server = await new Server().start();
+  options: [[], { option: true }],
+  server: async ({ options }, use) => {
+    const server = await new Server(options).start();
     await use(server);
     await server.stop();
   },
-  // biome-ignore lint/correctness/noEmptyPattern: as above
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright wants to see which fixtures are used
   outage: async ({}, use) => {
     await use({ isExpected: false });
   },

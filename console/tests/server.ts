@@ -22,7 +22,13 @@ function freePort(): Promise<number> {
 export class Server {
   readonly folder = mkdtempSync(join(tmpdir(), 'corsia-console-'));
   port = 0;
+  readonly #options: string[];
   #process: ChildProcess | undefined;
+
+  /** options: of `corsia serve`, beside the folder and the address. */
+  constructor(options: string[] = []) {
+    this.#options = options;
+  }
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
@@ -33,7 +39,11 @@ export class Server {
     const log = openSync(join(this.folder, 'log'), 'a');
     this.#process = spawn(
       binary,
-      ['serve', '--data', join(this.folder, 'data'), '--listen', `127.0.0.1:${this.port}`, '--disk-floor=1 MiB'],
+      [
+        'serve',
+        ...['--data', join(this.folder, 'data'), '--listen', `127.0.0.1:${this.port}`, '--disk-floor=1 MiB'],
+        ...this.#options,
+      ],
       { stdio: ['ignore', log, log] },
     );
     closeSync(log);

@@ -3,7 +3,7 @@ import { Kbd, Modal, Table, Title } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import { type KeyScope, keyTable } from './keys';
 
-const scopes: KeyScope[] = ['everywhere', 'viewer', 'compare'];
+const scopes: KeyScope[] = ['everywhere', 'viewer', 'compare', 'job'];
 const written = (key: string) => key.replace('mod', 'Ctrl').replace('shift++', '+').replace('shift+?', '?');
 
 /** The keys, as they are bound. */

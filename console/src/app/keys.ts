@@ -3,7 +3,7 @@
 import { type HotkeyItem, useHotkeys } from '@mantine/hooks';
 import { presets } from '../viewer/presets';
 
-export type KeyScope = 'everywhere' | 'viewer' | 'compare';
+export type KeyScope = 'everywhere' | 'viewer' | 'compare' | 'job';
 
 export interface KeyEntry {
   scope: KeyScope;
@@ -42,6 +42,10 @@ const table = [
   { scope: 'compare', action: 'hideOverlay', keys: ['H'] },
   { scope: 'compare', action: 'fainter', keys: ['['] },
   { scope: 'compare', action: 'stronger', keys: [']'] },
+  { scope: 'job', action: 'compare', keys: ['O'] },
+  { scope: 'job', action: 'again', keys: ['A'] },
+  { scope: 'job', action: 'changed', keys: ['E'] },
+  { scope: 'job', action: 'cancel', keys: ['X'] },
 ] as const satisfies readonly KeyEntry[];
 
 export const keyTable: readonly KeyEntry[] = table;

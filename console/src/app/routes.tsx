@@ -7,7 +7,7 @@ import {
   createRouter,
   lazyRouteComponent,
 } from '@tanstack/react-router';
-import { JobFilters } from '../jobs/useJobs';
+import { JobFilters, JobSearch } from '../jobs/useJobs';
 import { StudyFilters } from '../studies/filters';
 import { ViewerSearch } from '../viewer/ViewerSearch';
 import { Shell } from './Shell';
@@ -40,6 +40,7 @@ const jobs = createRoute({
 const job = createRoute({
   getParentRoute: () => root,
   path: '/jobs/$job',
+  validateSearch: (search) => JobSearch.parse(search),
   component: lazyRouteComponent(() => import('../jobs/JobPage'), 'JobPage'),
 });
 const compare = createRoute({

@@ -1,185 +1,226 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Alert, Anchor, Button, Code, Group, List, Loader, Stack, Table, Text, Title } from '@mantine/core';
+import { Alert, Anchor, Button, Group, List, Loader, Stack, Text, Title } from '@mantine/core';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Job } from '../api/schema';
+import { useKeys } from '../app/keys';
 import { RunForm, type RunTarget } from '../run/RunForm';
+import { useAlgorithms } from '../run/useAlgorithms';
 import { duration, elapsedMs, useNow } from './elapsed';
-import { adviceKey } from './failure';
+import { Failure } from './Failure';
+import { Gallery } from './Gallery';
 import { JobState } from './JobState';
-import { isFinal, useCancel, useJob } from './useJobs';
+import { Measurements } from './Measurements';
+import { Parameters } from './Parameters';
+import { Timeline } from './Timeline';
+import { earlierId, isFinal, useAgain, useCancel, useJob } from './useJobs';
 
 const route = getRouteApi('/jobs/$job');
 
 export function JobPage() {
   const { t, i18n } = useTranslation();
   const { job: id } = route.useParams();
-  const { data: job, error } = useJob(id);
+  const { data: job, error, dataUpdatedAt } = useJob(id);
+  const { data: algorithms } = useAlgorithms();
   const now = useNow(job ? !isFinal(job.state) : false);
+  const before = job && earlierId(job);
+  const { data: earlier } = useJob(before ?? '', before !== undefined);
 
-  if (error) {
-    return (
+  if (!job) {
+    return error ? (
       <Alert color="red" title={t('errors.load')}>
         {error.message}
       </Alert>
+    ) : (
+      <Loader aria-label={t('app.loading')} />
     );
   }
-  if (!job) return <Loader aria-label={t('app.loading')} />;
+  const algorithm = algorithms?.items.find((item) => item.id === job.algo_id);
   return (
     <Stack gap="md">
       <Anchor component={Link} to="/jobs" size="sm">
         {t('jobs.back')}
       </Anchor>
-      <Title order={1} size="h3">
-        {job.algo_id} <Text span>{job.algo_version}</Text>
-      </Title>
-      <Group>
-        <JobState job={job} />
-        <Text size="sm">{duration(elapsedMs(job, now), i18n.language)}</Text>
-        <Text size="xs" ff="monospace" c="dimmed">
-          {job.job_id}
+      <div>
+        <Title order={1} size="h3">
+          {algorithm?.title ?? job.algo_id}
+        </Title>
+        <Text size="sm" c="dimmed">
+          {job.algo_id} {job.algo_version} · {t('jobs.id')} <span data-testid="job-id">{job.job_id}</span>
         </Text>
+        {before ? (
+          <Group gap="xs">
+            <Text size="sm">{t(job.retry_of ? 'jobs.retryOf' : 'jobs.rerunOf')}</Text>
+            <Anchor component={Link} to={`/jobs/${encodeURIComponent(before)}`} size="sm" data-testid="earlier">
+              {before}
+            </Anchor>
+          </Group>
+        ) : null}
+      </div>
+      <Group>
+        <JobState job={job} askedAt={dataUpdatedAt} now={now} isFull />
+        <Text size="sm" data-testid="job-elapsed">
+          {duration(elapsedMs(job, dataUpdatedAt, now), i18n.language)}
+        </Text>
+        {error ? (
+          <Text size="sm" c="red">
+            {error.message}
+          </Text>
+        ) : null}
       </Group>
-      {job.error ? <Failure error={job.error} /> : null}
-      <Outputs job={job} />
-      <Facts job={job} />
-      <Timeline job={job} />
+      <Failure job={job} />
       <Actions job={job} />
+      <Measurements job={job} algorithm={algorithm} />
+      <Gallery job={job} />
+      <Parameters job={job} algorithm={algorithm} earlier={before === earlier?.job_id ? earlier : undefined} />
+      <Inputs job={job} />
+      <Timeline job={job} />
+      <Files job={job} />
     </Stack>
   );
 }
 
-function Failure({ error }: { error: NonNullable<Job['error']> }) {
+function Inputs({ job }: { job: Job }) {
   const { t } = useTranslation();
-  const stage = error.stage ? t(`jobs.stage.${error.stage}`, { defaultValue: error.stage }) : '';
+  const study = job.study_instance_uid;
+  const inputs = (job.inputs ?? []) as { series_instance_uid?: string }[];
+  const series = inputs[0]?.series_instance_uid;
 
   return (
-    <Alert color="red" title={t(adviceKey(error.code))} data-testid="failure">
-      <Text size="sm">{error.message}</Text>
-      <Text size="sm" c="dimmed">
-        {t('jobs.failedAt', { stage, attempts: error.attempts ?? 1, code: error.code })}
+    <section aria-labelledby="inputs">
+      <Title order={2} size="h5" id="inputs">
+        {t('jobs.inputs')}
+      </Title>
+      <Group gap="md">
+        <Text size="sm">
+          {[
+            t(`run.scopes.${job.scope}`, { defaultValue: job.scope }),
+            t('studies.images', { count: inputs.length }),
+          ].join(' · ')}
+        </Text>
+        {study ? (
+          <Anchor component={Link} to={`/studies/${encodeURIComponent(study)}`} size="sm">
+            {t('jobs.openStudy')}
+          </Anchor>
+        ) : null}
+        {study && series ? (
+          <Anchor
+            component={Link}
+            to={`/view/${encodeURIComponent(study)}/${encodeURIComponent(series)}`}
+            size="sm"
+            data-testid="open-series"
+          >
+            {t('jobs.openSeries')}
+          </Anchor>
+        ) : null}
+      </Group>
+      <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
+        {[job.pacs?.study_id ?? job.study_id, job.pacs?.series_id, job.pacs?.image_id].filter(Boolean).join(' / ')}
       </Text>
-    </Alert>
+    </section>
   );
 }
 
-function Outputs({ job }: { job: Job }) {
+function Files({ job }: { job: Job }) {
   const { t } = useTranslation();
 
   if (!job.outputs?.length) return null;
   return (
-    <div>
-      <Group>
-        <Title order={2} size="h5">
-          {t('jobs.outputs')}
-        </Title>
-        <Button component={Link} to={`/compare/${encodeURIComponent(job.job_id)}`} size="xs">
-          {t('jobs.compare')}
-        </Button>
-      </Group>
+    <details>
+      <summary>{t('jobs.files', { count: job.outputs.length })}</summary>
       <List size="sm">
         {job.outputs.map((output) => (
           <List.Item key={output.key}>
             <Anchor href={output.url}>{t(`jobs.role.${output.role}`, { defaultValue: output.role })}</Anchor>{' '}
-            <Text span size="xs" c="dimmed">
+            <Text span size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
               {output.key}
             </Text>
           </List.Item>
         ))}
       </List>
-    </div>
-  );
-}
-
-function Facts({ job }: { job: Job }) {
-  const { t } = useTranslation();
-  const entries = Object.entries({ ...(job.measurements as Record<string, unknown> | undefined) });
-
-  return (
-    <Group align="start" gap="xl">
-      {entries.length > 0 ? (
-        <div>
-          <Title order={2} size="h5">
-            {t('jobs.measurements')}
-          </Title>
-          <Table withRowBorders={false} verticalSpacing={2}>
-            <Table.Tbody>
-              {entries.map(([name, value]) => (
-                <Table.Tr key={name}>
-                  <Table.Th scope="row">{name}</Table.Th>
-                  <Table.Td>{typeof value === 'object' ? JSON.stringify(value) : String(value)}</Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </div>
-      ) : null}
-      <div>
-        <Title order={2} size="h5">
-          {t('jobs.parameters')}
-        </Title>
-        <Code block>{JSON.stringify(job.params ?? {}, null, 2)}</Code>
-      </div>
-    </Group>
-  );
-}
-
-function Timeline({ job }: { job: Job }) {
-  const { t, i18n } = useTranslation();
-
-  return (
-    <div>
-      <Title order={2} size="h5">
-        {t('jobs.timeline')}
-      </Title>
-      <Group gap="lg">
-        {Object.entries(job.timeline).map(([stage, ms]) => (
-          <Text size="sm" key={stage}>
-            {t(`jobs.stage.${stage}`, { defaultValue: stage })}: {duration(ms, i18n.language)}
-          </Text>
-        ))}
-      </Group>
-    </div>
+    </details>
   );
 }
 
 function Actions({ job }: { job: Job }) {
   const { t } = useTranslation();
   const navigate = route.useNavigate();
+  const { again: isOpen = false } = route.useSearch();
   const cancel = useCancel();
-  const [isOpen, setOpen] = useState(false);
-  const target: RunTarget = {
-    study: job.pacs?.study_id ?? job.study_instance_uid ?? '',
-    series: job.pacs?.series_id ?? '',
-    image: job.pacs?.image_id ?? '',
-    scope: (job.scope as RunTarget['scope']) ?? 'image',
-  };
+  const form = useRef<HTMLDivElement>(null);
+  const open = (id: string) => void navigate({ to: '/jobs/$job', params: { job: id }, search: {} });
+  const again = useAgain((accepted) => open(accepted.job_id));
+  const toggle = () => void navigate({ search: { again: isOpen ? undefined : true }, replace: true });
+  const isOver = isFinal(job.state);
+  const hasPictures = Boolean(job.outputs?.some((output) => output.role === 'overlay' || output.role === 'image'));
+  const compare = () => void navigate({ to: '/compare/$job', params: { job: job.job_id } });
+  useKeys('job', {
+    ...(isOver ? { again: () => again.mutate(job) } : { cancel: () => cancel.mutate(job.job_id) }),
+    changed: toggle,
+    ...(hasPictures ? { compare } : {}),
+  });
+  useEffect(() => {
+    if (isOpen) form.current?.scrollIntoView({ block: 'nearest' });
+  }, [isOpen]);
 
   return (
     <Stack gap="sm">
-      <Group>
-        {isFinal(job.state) ? null : (
-          <Button variant="default" onClick={() => cancel.mutate(job.job_id)} loading={cancel.isPending}>
+      <Group gap="xs">
+        {hasPictures ? (
+          <Button size="compact-md" onClick={compare} data-testid="compare-job">
+            {t('jobs.compare')}
+          </Button>
+        ) : null}
+        {isOver ? (
+          <Button
+            size="compact-md"
+            variant="default"
+            onClick={() => again.mutate(job)}
+            loading={again.isPending}
+            data-testid="again"
+          >
+            {t('jobs.again')}
+          </Button>
+        ) : (
+          <Button
+            size="compact-md"
+            variant="default"
+            onClick={() => cancel.mutate(job.job_id)}
+            loading={cancel.isPending}
+            data-testid="cancel"
+          >
             {t('jobs.cancel')}
           </Button>
         )}
-        <Button variant="default" onClick={() => setOpen(!isOpen)} aria-expanded={isOpen}>
+        <Button
+          size="compact-md"
+          variant="default"
+          onClick={toggle}
+          aria-expanded={isOpen}
+          data-testid="again-with-changes"
+        >
           {t('jobs.rerun')}
         </Button>
       </Group>
       {cancel.error ? <Alert color="red">{cancel.error.message}</Alert> : null}
+      {again.error ? (
+        <Alert color="red" title={t('run.refused')}>
+          {again.error.message}
+        </Alert>
+      ) : null}
       {isOpen ? (
-        <RunForm
-          target={target}
-          algorithm={job.algo_id}
-          params={job.params as Record<string, unknown> | undefined}
-          onAccepted={(id) => {
-            setOpen(false);
-            void navigate({ to: '/jobs/$job', params: { job: id } });
-          }}
-        />
+        <div ref={form}>
+          <RunForm target={targetOf(job)} earlier={job} onAccepted={open} />
+        </div>
       ) : null}
     </Stack>
   );
 }
+
+const targetOf = (job: Job): RunTarget => ({
+  study: job.pacs?.study_id ?? job.study_instance_uid ?? '',
+  series: job.pacs?.series_id ?? '',
+  image: job.pacs?.image_id ?? '',
+  scope: (job.scope as RunTarget['scope']) ?? 'image',
+});

@@ -18,7 +18,6 @@ export function JobsPage() {
   const navigate = route.useNavigate();
   const clientId = useClientId();
   const jobs = useJobs(filters, clientId);
-  const items = jobs.data?.pages.flatMap((page) => page.jobs) ?? [];
   const change = (next: Partial<JobFilters>) => void navigate({ search: { ...filters, ...next }, replace: true });
 
   return (
@@ -27,8 +26,8 @@ export function JobsPage() {
         <Title order={1} size="h3">
           {t('nav.jobs')}
         </Title>
-        <Text size="sm" c="dimmed" aria-live="polite">
-          {jobs.hasNextPage ? t('jobs.countMore', { count: items.length }) : t('jobs.count', { count: items.length })}
+        <Text size="sm" c="dimmed" aria-live="polite" data-testid="job-count">
+          {t(jobs.hasMore ? 'jobs.countMore' : 'jobs.count', { count: jobs.rows.length })}
         </Text>
       </Group>
       <JobFilterBar filters={filters} onChange={change} />
@@ -38,15 +37,15 @@ export function JobsPage() {
         </Alert>
       ) : null}
       {jobs.isPending ? <Loader aria-label={t('app.loading')} /> : null}
-      {jobs.data ? (
+      {jobs.isPending ? null : (
         <JobTable
-          jobs={items}
-          hasMore={jobs.hasNextPage}
-          onEnd={() => {
-            if (jobs.hasNextPage && !jobs.isFetchingNextPage) void jobs.fetchNextPage();
-          }}
+          jobs={jobs.rows}
+          askedAt={jobs.askedAt}
+          hasMore={jobs.hasMore}
+          isFiltered={Boolean(filters.q || filters.algo || filters.state)}
+          onEnd={jobs.more}
         />
-      ) : null}
+      )}
     </Stack>
   );
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
 import type { Job } from '../api/schema';
-import { duration, elapsedMs } from './elapsed';
+import { duration, elapsedMs, remainingMs } from './elapsed';
 
 test('durations are said as people do, in their language', () => {
   expect(duration(840, 'en')).toBe('840 ms');
@@ -10,9 +10,22 @@ test('durations are said as people do, in their language', () => {
   expect(duration(185_000, 'en')).toBe('3 min 5 sec');
 });
 
-test('a job that is over has taken what it took, one that runs counts on', () => {
-  const job = { accepted_at: '2026-01-01T00:00:00Z' } as Job;
-  expect(elapsedMs(job, Date.parse('2026-01-01T00:00:05Z'))).toBe(5000);
-  expect(elapsedMs({ ...job, finished_at: '2026-01-01T00:00:02Z' }, Date.parse('2026-01-01T00:01:00Z'))).toBe(2000);
-  expect(elapsedMs(job, Date.parse('2025-12-31T23:59:59Z'))).toBe(0);
+const job = {
+  accepted_at: '2026-01-01T00:00:00Z',
+  state: 'running',
+  timeline: { queued: 500, running: 1500 },
+} as unknown;
+
+test('a job that is over has taken what it took, one that runs counts on from what the server said', () => {
+  expect(elapsedMs(job as Job, 1000, 4000)).toBe(5000);
+  expect(elapsedMs(job as Job, 4000, 1000)).toBe(2000);
+  const over = { ...(job as Job), finished_at: '2026-01-01T00:00:02Z' };
+  expect(elapsedMs(over, 1000, 400_000)).toBe(2000);
+});
+
+test('what is left is told from what is done, not before something is', () => {
+  expect(remainingMs(job as Job, 0.25, 1000, 1500)).toBe(6000);
+  expect(remainingMs(job as Job, 0.01, 1000, 1500)).toBeUndefined();
+  expect(remainingMs(job as Job, undefined, 1000, 1500)).toBeUndefined();
+  expect(remainingMs({ ...(job as Job), state: 'queued' }, 0.5, 1000, 1500)).toBeUndefined();
 });

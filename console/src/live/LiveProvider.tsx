@@ -10,9 +10,12 @@ import { LiveSocket, type LiveState } from './LiveSocket';
 
 type Listener<T> = (event: T) => void;
 
+/** What was heard last of a running job, and when. */
+export type Progress = ProgressEvent & { heardAt: number };
+
 /** Progress of running jobs and new results, as they arrive. */
 export class LiveStore {
-  #progress = new Map<string, ProgressEvent>();
+  #progress = new Map<string, Progress>();
   #version = 0;
   #subscribers = new Set<() => void>();
   #results = new Set<Listener<ResultEvent>>();
@@ -22,7 +25,7 @@ export class LiveStore {
     return () => this.#subscribers.delete(listener);
   };
   version = (): number => this.#version;
-  progress = (jobId: string): ProgressEvent | undefined => this.#progress.get(jobId);
+  progress = (jobId: string): Progress | undefined => this.#progress.get(jobId);
 
   /** Hear every new result once. */
   onResult(listener: Listener<ResultEvent>): () => void {
@@ -32,7 +35,7 @@ export class LiveStore {
 
   take(event: ResultEvent | ProgressEvent): void {
     if (event.type === 'progress') {
-      this.#progress.set(event.job_id, event);
+      this.#progress.set(event.job_id, { ...event, heardAt: Date.now() });
     } else {
       this.#progress.delete(event.job_id);
       for (const listener of this.#results) listener(event);
@@ -58,7 +61,7 @@ export function useLive(): Live {
 }
 
 /** The progress of one job, or undefined while it has none. */
-export function useProgress(jobId: string): ProgressEvent | undefined {
+export function useProgress(jobId: string): Progress | undefined {
   const { store } = useLive();
   useSyncExternalStore(store.subscribe, store.version);
   return store.progress(jobId);
@@ -112,6 +115,8 @@ export function LiveProvider({ children }: { children: ReactNode }) {
         socket.send({ type: 'ack', seq: event.seq });
         void queries.invalidateQueries({ queryKey: ['jobs'] });
         void queries.invalidateQueries({ queryKey: ['job', event.job_id] });
+      } else if (!store.progress(event.job_id)) {
+        void queries.invalidateQueries({ queryKey: ['jobs'] }); // it has just begun
       }
       store.take(event);
     };

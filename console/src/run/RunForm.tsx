@@ -17,7 +17,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ensureClientId } from '../api/client-id';
 import { ApiError, sendJson } from '../api/http';
-import type { Accepted, Algorithm, Pacs } from '../api/schema';
+import type { Accepted, Algorithm, Job, Pacs } from '../api/schema';
 import { SchemaForm } from './SchemaForm';
 import { changed, defaults, fieldOfPointer, type Params, type ParamsSchema, problems } from './schema';
 import { useAlgorithms } from './useAlgorithms';
@@ -33,17 +33,17 @@ export interface RunTarget {
 
 interface Props {
   target: RunTarget;
-  algorithm?: string;
-  params?: Params;
+  /** A run to begin from: its values are taken, and what is changed of them is marked. */
+  earlier?: Job;
   onAccepted: (jobId: string) => void;
 }
 
 const reference = { study: 'study_id', series: 'series_id', image: 'image_id' } as const;
 
-export function RunForm({ target: given, algorithm: wanted, params: wantedParams, onAccepted }: Props) {
+export function RunForm({ target: given, earlier, onAccepted }: Props) {
   const { t } = useTranslation();
   const { data, error } = useAlgorithms();
-  const [id, setId] = useState(wanted ?? null);
+  const [id, setId] = useState(earlier?.algo_id ?? null);
 
   if (error) return <Alert color="red">{error.message}</Alert>;
   if (!data) return <Loader aria-label={t('app.loading')} />;
@@ -64,7 +64,7 @@ export function RunForm({ target: given, algorithm: wanted, params: wantedParams
           key={chosen.id}
           algorithm={chosen}
           target={given}
-          params={chosen.id === wanted ? wantedParams : undefined}
+          earlier={chosen.id === earlier?.algo_id ? earlier : undefined}
           onAccepted={onAccepted}
         />
       ) : null}
@@ -80,11 +80,14 @@ function firstOutputs({ outputs, default_outputs }: Algorithm): string[] {
 interface AlgorithmFormProps {
   algorithm: Algorithm;
   target: RunTarget;
-  params?: Params;
+  earlier?: Job;
   onAccepted: (jobId: string) => void;
 }
 
-function AlgorithmForm({ algorithm, target: given, params: wanted, onAccepted }: AlgorithmFormProps) {
+const outputsOf = (job: Job | undefined): string[] | undefined =>
+  (job?.request as { outputs?: string[] } | undefined)?.outputs;
+
+function AlgorithmForm({ algorithm, target: given, earlier, onAccepted }: AlgorithmFormProps) {
   const { t } = useTranslation();
   const queries = useQueryClient();
   const schema = algorithm.params_schema as ParamsSchema;
@@ -93,8 +96,8 @@ function AlgorithmForm({ algorithm, target: given, params: wanted, onAccepted }:
     ...given,
     scope: scopes.includes(given.scope) ? given.scope : (scopes[0] ?? 'image'),
   });
-  const [params, setParams] = useState<Params>({ ...defaults(schema), ...wanted });
-  const [outputs, setOutputs] = useState(() => firstOutputs(algorithm));
+  const [params, setParams] = useState<Params>({ ...defaults(schema), ...earlier?.params });
+  const [outputs, setOutputs] = useState(() => outputsOf(earlier) ?? firstOutputs(algorithm));
   const wrong = problems(schema, params);
   const run = useMutation({
     mutationFn: async () => {
@@ -105,6 +108,7 @@ function AlgorithmForm({ algorithm, target: given, params: wanted, onAccepted }:
         pacs,
         params: changed(schema, params),
         outputs,
+        ...(earlier ? { rerun_of: earlier.job_id } : {}),
       });
     },
     onSuccess: (accepted) => {
@@ -126,6 +130,11 @@ function AlgorithmForm({ algorithm, target: given, params: wanted, onAccepted }:
     >
       <Stack gap="sm">
         <Text size="sm">{algorithm.description}</Text>
+        {earlier && earlier.algo_version !== algorithm.version ? (
+          <Alert color="yellow">
+            {t('run.otherVersion', { before: earlier.algo_version, now: algorithm.version })}
+          </Alert>
+        ) : null}
         <SegmentedControl
           size="xs"
           aria-label={t('run.scope')}
@@ -148,7 +157,13 @@ function AlgorithmForm({ algorithm, target: given, params: wanted, onAccepted }:
             />
           ),
         )}
-        <SchemaForm schema={schema} value={params} errors={errors} onChange={setParams} />
+        <SchemaForm
+          schema={schema}
+          value={params}
+          earlier={earlier && { ...defaults(schema), ...earlier.params }}
+          errors={errors}
+          onChange={setParams}
+        />
         <Checkbox.Group label={t('run.outputs')} size="xs" value={outputs} onChange={setOutputs}>
           <Group gap="sm" mt={4}>
             {algorithm.outputs

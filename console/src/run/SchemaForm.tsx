@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // A form made of an algorithm's JSON Schema; the advanced part is folded.
-import { Accordion, Checkbox, NumberInput, Select, Stack, TextInput } from '@mantine/core';
+import { Accordion, Badge, Checkbox, NumberInput, Select, Stack, TextInput } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import { type Field, fields, type Params, type ParamsSchema } from './schema';
 
 interface Props {
   schema: ParamsSchema;
   value: Params;
+  /** An earlier run's values: fields that differ from them say so. */
+  earlier?: Params;
   errors: Record<string, string>;
   onChange: (value: Params) => void;
 }
 
-export function SchemaForm({ schema, value, errors, onChange }: Props) {
+export function SchemaForm({ schema, value, earlier, errors, onChange }: Props) {
   const { t, i18n } = useTranslation();
   const all = fields(schema, i18n.language);
   const advanced = all.filter((field) => field.schema['x-advanced']);
@@ -20,6 +22,11 @@ export function SchemaForm({ schema, value, errors, onChange }: Props) {
       key={field.name}
       field={field}
       value={value[field.name]}
+      was={
+        earlier && JSON.stringify(earlier[field.name]) !== JSON.stringify(value[field.name])
+          ? { value: earlier[field.name] }
+          : undefined
+      }
       error={errors[field.name]}
       onChange={(next) => onChange({ ...value, [field.name]: next })}
     />
@@ -45,6 +52,8 @@ export function SchemaForm({ schema, value, errors, onChange }: Props) {
 interface InputProps {
   field: Field;
   value: unknown;
+  /** What it was in the earlier run, if it is not that any more. */
+  was?: { value: unknown };
   error?: string;
   onChange: (value: unknown) => void;
 }
@@ -57,10 +66,25 @@ function range({ schema, unit }: Field, to: string): string {
   return [bounds, unit].filter(Boolean).join(' ');
 }
 
-function Input({ field, value, error, onChange }: InputProps) {
+const said = (value: unknown, language: string): string =>
+  typeof value === 'number'
+    ? new Intl.NumberFormat(language, { maximumFractionDigits: 6 }).format(value)
+    : String(value);
+
+function Input({ field, value, was, error, onChange }: InputProps) {
   const { t, i18n } = useTranslation();
   const { schema } = field;
-  const common = { size: 'xs' as const, label: field.title, error, 'data-testid': `param-${field.name}` };
+  const label = was ? (
+    <>
+      {field.title}{' '}
+      <Badge size="xs" variant="light" color="yellow" data-testid={`was-${field.name}`}>
+        {was.value === undefined ? t('run.wasUnset') : t('run.was', { value: said(was.value, i18n.language) })}
+      </Badge>
+    </>
+  ) : (
+    field.title
+  );
+  const common = { size: 'xs' as const, label, error, 'data-testid': `param-${field.name}` };
 
   if (schema.enum) {
     return (
