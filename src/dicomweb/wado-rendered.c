@@ -158,6 +158,25 @@ static bool list_representative(CorPicturesRequest *request, CorError *err)
 
 /* --- handlers --- */
 
+/* A part of the frame that is not there is the client's fault, which is to be named. */
+static bool check_region(const CorPicturesRequest *request, CorError *err)
+{
+    const CorHostRegion *region = &request->params.region;
+
+    for (size_t i = 0; request->params.has_region && i < request->len; i++) {
+        const CorCatalogInstance *instance =
+            request->instances->items[request->pictures[i].instance];
+        if (region->left_px >= (size_t) instance->columns ||
+            region->top_px >= (size_t) instance->rows) {
+            return cor_fail(err, COR_ERR_INVALID,
+                            "viewport names a part beside the frame, which has %d columns and %d"
+                            " rows",
+                            instance->columns, instance->rows);
+        }
+    }
+    return true;
+}
+
 typedef bool (*ListPictures)(const char *frames, CorPicturesRequest *request, CorError *err);
 
 static bool list_rendered(const char *frames, CorPicturesRequest *request, CorError *err)
@@ -189,7 +208,7 @@ static void answer(CorHttpRequest *req, CorHttpResponse *res, CorDicomweb *dicom
     if (!cor_dicomweb_priv_read_render_params(req, &request.params, &err) ||
         !cor_dicomweb_priv_accept_of(req, &accept, &err) ||
         !cor_dicomweb_priv_find_instances(dicomweb, &uids, &request.instances, &err) ||
-        !list(cor_http_req_param(req, "frames"), &request, &err)) {
+        !list(cor_http_req_param(req, "frames"), &request, &err) || !check_region(&request, &err)) {
         cor_catalog_instances_free(request.instances);
         free(request.pictures);
         cor_dicomweb_priv_refuse(res, &err);
