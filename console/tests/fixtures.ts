@@ -30,7 +30,7 @@ export const test = base.extend<Fixtures>({
     const isNetwork = (text: string) => /ERR_|WebSocket connection|Failed to load resource/.test(text);
     page.on('console', (message) => {
       if (message.type() === 'error' && !(outage.isExpected && isNetwork(message.text())))
-        complaints.push(message.text());
+        complaints.push(`${message.text()} ${message.location().url}`);
     });
     page.on('pageerror', (error) => complaints.push(error.message));
     await page.addInitScript(() => {

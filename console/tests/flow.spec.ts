@@ -1,30 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole way: find a study, look at it, run an algorithm, see the result arrive and compare it.
-import type { Locator, Page } from '@playwright/test';
+import type { Page } from '@playwright/test';
 import { expect, test } from './fixtures';
+import { drawn, picture } from './pictures';
 import { realCt } from './samples';
-
-/** What is drawn in a viewport, as [mean of grey, number of pixels that are no grey]. */
-async function drawn(view: Locator): Promise<{ mean: number; coloured: number }> {
-  return view.evaluate((element) => {
-    const canvas = element.querySelector('canvas');
-    if (!canvas) return { mean: 0, coloured: 0 };
-    const copy = document.createElement('canvas');
-    copy.width = canvas.width;
-    copy.height = canvas.height;
-    const context = copy.getContext('2d') as CanvasRenderingContext2D;
-    context.drawImage(canvas, 0, 0);
-    const { data } = context.getImageData(0, 0, copy.width, copy.height);
-    let sum = 0;
-    let coloured = 0;
-    for (let i = 0; i < data.length; i += 4) {
-      const [r = 0, g = 0, b = 0] = [data[i], data[i + 1], data[i + 2]];
-      sum += (r + g + b) / 3;
-      if (Math.max(r, g, b) - Math.min(r, g, b) > 24) coloured++;
-    }
-    return { mean: sum / (data.length / 4), coloured };
-  });
-}
 
 async function openFirstSeries(page: Page): Promise<void> {
   await page.goto('/');
@@ -63,27 +42,6 @@ test('a link to a slice and a window shows the same after a reload', async ({ pa
   await expect(page.getByTestId('viewport')).toHaveAttribute('data-drawn', 'true');
   await expect(page.getByTestId('viewport')).toHaveAttribute('aria-label', /Slice 3 of 3, window 1800, level 400/);
 });
-
-interface Picture {
-  width: number;
-  height: number;
-  data: number[];
-}
-
-const picture = (view: Locator): Promise<Picture> =>
-  view.evaluate((element) => {
-    const canvas = element.querySelector('canvas') as HTMLCanvasElement;
-    const copy = document.createElement('canvas');
-    copy.width = canvas.width;
-    copy.height = canvas.height;
-    const context = copy.getContext('2d') as CanvasRenderingContext2D;
-    context.drawImage(canvas, 0, 0);
-    return {
-      width: copy.width,
-      height: copy.height,
-      data: [...context.getImageData(0, 0, copy.width, copy.height).data],
-    };
-  });
 
 test('the Segmentation is drawn on the original where its mask is, and nowhere else', async ({ page, server }) => {
   for (const file of realCt(4)) await server.store(file);

@@ -124,20 +124,3 @@ test('everything is reached by keys', async ({ page, server }) => {
   await page.keyboard.press('Enter');
   await expect(page).toHaveURL(/#\/studies\//);
 });
-
-test('where there is no WebGL the server draws', async ({ page, server }) => {
-  for (const file of phantom(2)) await server.store(file);
-  await page.addInitScript(() => {
-    const real = HTMLCanvasElement.prototype.getContext;
-    HTMLCanvasElement.prototype.getContext = function (this: HTMLCanvasElement, kind: string, ...rest: unknown[]) {
-      return kind.startsWith('webgl') ? null : (real as (...args: unknown[]) => unknown).call(this, kind, ...rest);
-    } as typeof real;
-  });
-  await page.goto('/');
-  await page.getByRole('row').nth(1).getByRole('link').click();
-  await page.getByRole('main').getByRole('listitem').first().getByRole('link').first().click();
-  const picture = page.getByRole('img', { name: 'Slice 1 of 2' });
-  await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(100);
-  await page.keyboard.press('ArrowDown');
-  await expect(page.getByRole('img', { name: 'Slice 2 of 2' })).toBeVisible();
-});

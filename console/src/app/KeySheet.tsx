@@ -4,7 +4,23 @@ import { useTranslation } from 'react-i18next';
 import { type KeyScope, keyTable } from './keys';
 
 const scopes: KeyScope[] = ['everywhere', 'viewer', 'compare', 'job'];
-const written = (key: string) => key.replace('mod', 'Ctrl').replace('shift++', '+').replace('shift+?', '?');
+const symbols: Record<string, string> = {
+  mod: 'Ctrl',
+  ctrl: 'Ctrl',
+  shift: 'Shift',
+  '[plus]': '+',
+  arrowup: '↑',
+  arrowdown: '↓',
+  arrowleft: '←',
+  arrowright: '→',
+};
+
+/** "ctrl+ArrowUp" as people read it; a sign that takes Shift on some keyboards is the sign. */
+function written(key: string): string {
+  const parts = key.split('+');
+  const isSign = parts.length === 2 && parts[0] === 'shift' && /^(\?|\[plus\])$/.test(parts[1] ?? '');
+  return (isSign ? parts.slice(1) : parts).map((part) => symbols[part.toLowerCase()] ?? part).join(' ');
+}
 
 /** The keys, as they are bound. */
 export function KeySheet({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
@@ -23,7 +39,7 @@ export function KeySheet({ isOpen, onClose }: { isOpen: boolean; onClose: () => 
                 .filter((entry) => entry.scope === scope)
                 .map((entry) => (
                   <Table.Tr key={entry.action}>
-                    <Table.Td w={160}>
+                    <Table.Td w={220}>
                       {[...new Set(entry.keys.map(written))].map((key) => (
                         <Kbd key={key} mr={4}>
                           {key}

@@ -9,7 +9,30 @@ export interface KeyEntry {
   scope: KeyScope;
   action: string;
   /** As @mantine/hooks writes it; several do the same. */
-  keys: string[];
+  keys: readonly string[];
+}
+
+/** What the viewer and the comparison have in common. */
+function looking<Scope extends 'viewer' | 'compare'>(scope: Scope) {
+  return [
+    { scope, action: 'invert', keys: ['I'] },
+    { scope, action: 'reset', keys: ['R'] },
+    { scope, action: 'window', keys: ['W'] },
+    { scope, action: 'pan', keys: ['P'] },
+    { scope, action: 'zoom', keys: ['Z'] },
+    ...presets.map((preset) => ({ scope, action: preset.name, keys: [preset.key] })),
+    { scope, action: 'darker', keys: ['.'] },
+    { scope, action: 'brighter', keys: [','] },
+    { scope, action: 'narrower', keys: ['N'] },
+    { scope, action: 'wider', keys: ['M'] },
+    { scope, action: 'panLeft', keys: ['shift+ArrowLeft'] },
+    { scope, action: 'panRight', keys: ['shift+ArrowRight'] },
+    { scope, action: 'panUp', keys: ['shift+ArrowUp'] },
+    { scope, action: 'panDown', keys: ['shift+ArrowDown'] },
+    { scope, action: 'hideOverlay', keys: ['H'] },
+    { scope, action: 'fainter', keys: ['[', 'D'] },
+    { scope, action: 'stronger', keys: [']', 'B'] },
+  ] as const;
 }
 
 const table = [
@@ -21,27 +44,32 @@ const table = [
   { scope: 'viewer', action: 'tenBack', keys: ['PageUp'] },
   { scope: 'viewer', action: 'first', keys: ['Home'] },
   { scope: 'viewer', action: 'last', keys: ['End'] },
-  { scope: 'viewer', action: 'zoomIn', keys: ['+', '=', 'shift++'] },
+  { scope: 'viewer', action: 'zoomIn', keys: ['[plus]', 'shift+[plus]', '='] },
   { scope: 'viewer', action: 'zoomOut', keys: ['-'] },
-  { scope: 'viewer', action: 'invert', keys: ['I'] },
-  { scope: 'viewer', action: 'reset', keys: ['R'] },
-  { scope: 'viewer', action: 'window', keys: ['W'] },
-  { scope: 'viewer', action: 'pan', keys: ['P'] },
-  { scope: 'viewer', action: 'zoom', keys: ['Z'] },
+  ...looking('viewer'),
   { scope: 'viewer', action: 'length', keys: ['L'] },
   { scope: 'viewer', action: 'probe', keys: ['U'] },
-  ...presets.map((preset) => ({ scope: 'viewer' as const, action: preset.name, keys: [preset.key] })),
+  { scope: 'viewer', action: 'crossLeft', keys: ['ctrl+ArrowLeft', 'ctrl+shift+ArrowLeft'] },
+  { scope: 'viewer', action: 'crossRight', keys: ['ctrl+ArrowRight', 'ctrl+shift+ArrowRight'] },
+  { scope: 'viewer', action: 'crossUp', keys: ['ctrl+ArrowUp', 'ctrl+shift+ArrowUp'] },
+  { scope: 'viewer', action: 'crossDown', keys: ['ctrl+ArrowDown', 'ctrl+shift+ArrowDown'] },
+  { scope: 'viewer', action: 'mark', keys: ['Enter'] },
+  { scope: 'viewer', action: 'clear', keys: ['Delete', 'Backspace'] },
+  { scope: 'viewer', action: 'nextOverlay', keys: ['O'] },
   { scope: 'compare', action: 'next', keys: ['ArrowDown', 'ArrowRight'] },
   { scope: 'compare', action: 'previous', keys: ['ArrowUp', 'ArrowLeft'] },
   { scope: 'compare', action: 'first', keys: ['Home'] },
   { scope: 'compare', action: 'last', keys: ['End'] },
-  { scope: 'compare', action: 'zoomIn', keys: ['+', '=', 'shift++'] },
+  { scope: 'compare', action: 'zoomIn', keys: ['[plus]', 'shift+[plus]', '='] },
   { scope: 'compare', action: 'zoomOut', keys: ['-'] },
-  { scope: 'compare', action: 'reset', keys: ['R'] },
+  ...looking('compare'),
+  { scope: 'compare', action: 'mode', keys: ['V'] },
   { scope: 'compare', action: 'flicker', keys: ['F'] },
-  { scope: 'compare', action: 'hideOverlay', keys: ['H'] },
-  { scope: 'compare', action: 'fainter', keys: ['['] },
-  { scope: 'compare', action: 'stronger', keys: [']'] },
+  { scope: 'compare', action: 'swipeLeft', keys: ['J'] },
+  { scope: 'compare', action: 'swipeRight', keys: ['K'] },
+  { scope: 'compare', action: 'linkSlice', keys: ['S'] },
+  { scope: 'compare', action: 'linkCamera', keys: ['C'] },
+  { scope: 'compare', action: 'linkWindow', keys: ['X'] },
   { scope: 'job', action: 'compare', keys: ['O'] },
   { scope: 'job', action: 'again', keys: ['A'] },
   { scope: 'job', action: 'changed', keys: ['E'] },
@@ -53,20 +81,41 @@ export const keyTable: readonly KeyEntry[] = table;
 type Entry = (typeof table)[number];
 export type ActionOf<Scope extends KeyScope> = Extract<Entry, { scope: Scope }>['action'];
 
+const typed = new Set(['text', 'search', 'password', 'date', 'email', 'number', 'tel', 'url']);
+const moves = new Set(['ArrowUp', 'ArrowDown', 'ArrowLeft', 'ArrowRight', 'PageUp', 'PageDown', 'Home', 'End']);
+
+/**
+ * Whether what has the focus wants the key for itself: a field what is typed, a slider or a list the arrows, a button
+ * the Enter key, and a dialog everything.
+ */
+export function isTaken(event: KeyboardEvent): boolean {
+  const { target, key } = event;
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.isContentEditable || target.closest('textarea, select, [role="dialog"]')) return true;
+  if (target instanceof HTMLInputElement && typed.has(target.type)) return true;
+  if (key === 'Enter') return target.closest('button, a, input') !== null;
+  return moves.has(key) && target.closest('[role="slider"], [type="radio"], [data-scrolls]') !== null;
+}
+
 /** Bind the keys of a scope; an action without a handler does nothing. */
 export function useKeys<Scope extends KeyScope>(
   scope: Scope,
-  handlers: Partial<Record<ActionOf<Scope>, () => void>>,
+  handlers: Partial<Record<ActionOf<Scope>, (event: KeyboardEvent) => void>>,
 ): void {
   const bound = keyTable
     .filter((entry) => entry.scope === scope)
     .flatMap((entry): HotkeyItem[] => {
       const handler = handlers[entry.action as ActionOf<Scope>];
-      return handler ? entry.keys.map((key) => [key, () => handler()]) : [];
+      if (!handler) return [];
+      return entry.keys.map((key) => [
+        key,
+        (event) => {
+          if (!key.startsWith('mod+') && isTaken(event)) return; // those with Ctrl type nothing
+          event.preventDefault();
+          handler(event);
+        },
+        { preventDefault: false },
+      ]);
     });
-  useHotkeys(bound.filter(([key]) => !key.startsWith('mod+')));
-  useHotkeys(
-    bound.filter(([key]) => key.startsWith('mod+')),
-    [],
-  ); // these type nothing: they work in fields as well
+  useHotkeys(bound, []);
 }

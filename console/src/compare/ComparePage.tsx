@@ -188,6 +188,7 @@ function Views({ job, found }: { job: Job; found: Pair[] }) {
       </div>
       {images.data?.segmentation ? (
         <OverlayPanel
+          scope="compare"
           view={compare?.left}
           images={images.data.left}
           segmentation={images.data.segmentation}

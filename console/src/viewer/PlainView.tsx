@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the browser cannot draw by WebGL: the pictures that the server renders, slice by slice.
-import { Alert, Box, Slider, Stack } from '@mantine/core';
+import { Alert, Box, Button, Group, Slider, Stack } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useKeys } from '../app/keys';
 import { rendered } from '../dicomweb/client';
 import { text } from '../dicomweb/model';
 import type { StackImage } from './engine';
+import { presets } from './presets';
 import type { Place } from './StackView';
 
 interface Props {
@@ -26,11 +27,17 @@ export function PlainView({ study, series, images, place, onPlace }: Props) {
     setSlice(next);
     onPlace({ ...place, slice: next });
   };
+  const isCt = text(image?.instance ?? {}, 'Modality') === 'CT';
+  const setWindow = (window: Place['window']) => onPlace({ slice, window });
   useKeys('viewer', {
     next: () => go(slice + 1),
     previous: () => go(slice - 1),
+    tenOn: () => go(slice + 10),
+    tenBack: () => go(slice - 10),
     first: () => go(0),
     last: () => go(images.length - 1),
+    reset: () => setWindow(undefined),
+    ...(isCt ? Object.fromEntries(presets.map((preset) => [preset.name, () => setWindow(preset)])) : {}),
   });
 
   if (!image) return null;
@@ -38,6 +45,18 @@ export function PlainView({ study, series, images, place, onPlace }: Props) {
   return (
     <Stack>
       <Alert color="yellow">{t('viewer.noWebGl')}</Alert>
+      <Group gap="xs" role="toolbar" aria-label={t('viewer.tools')}>
+        {isCt
+          ? presets.map((preset) => (
+              <Button key={preset.name} size="compact-xs" variant="default" onClick={() => setWindow(preset)}>
+                {t(`viewer.preset.${preset.name}`)}
+              </Button>
+            ))
+          : null}
+        <Button size="compact-xs" variant="default" onClick={() => setWindow(undefined)}>
+          {t('viewer.reset')}
+        </Button>
+      </Group>
       <Box bg="#000" style={{ display: 'grid', placeItems: 'center' }}>
         <img
           src={rendered(uids, {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A series, slice by slice: everything by mouse, by button and by key.
-import { Alert, Box, Button, Group, Loader, Text } from '@mantine/core';
-import { useEffect, useRef, useState } from 'react';
+import { Alert, Box, Button, Loader, Text } from '@mantine/core';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useKeys } from '../app/keys';
-import { number, text } from '../dicomweb/model';
-import type { StackImage, ToolName, Window } from './engine';
-import { presets } from './presets';
+import { text } from '../dicomweb/model';
+import { Crosshair } from './Crosshair';
+import type { StackImage, ToolName, View, Window } from './engine';
+import { Toolbar, useLooking } from './Toolbar';
 import { useView } from './useBench';
 
-const toolNames: ToolName[] = ['window', 'pan', 'zoom', 'length', 'probe'];
+const tools = ['window', 'pan', 'zoom', 'length', 'probe'] as const;
 
 export interface Place {
   slice: number;
@@ -20,9 +21,11 @@ interface Props {
   images: StackImage[];
   place: Place;
   onPlace: (place: Place) => void;
+  /** Beside the image; it may draw on the view. */
+  children?: (view: View | undefined) => ReactNode;
 }
 
-export function StackView({ images, place, onPlace }: Props) {
+export function StackView({ images, place, onPlace, children }: Props) {
   const { t } = useTranslation();
   const element = useRef<HTMLDivElement>(null);
   const [slice, setSlice] = useState(place.slice);
@@ -36,8 +39,7 @@ export function StackView({ images, place, onPlace }: Props) {
   });
   const view = opening.kind === 'open' ? opening.view : undefined;
   const bench = opening.kind === 'open' ? opening.bench : undefined;
-  const isGrey =
-    number(images[0]?.instance ?? {}, 'Rows') !== undefined && text(images[0]?.instance ?? {}, 'Modality') === 'CT';
+  const isCt = text(images[slice]?.instance ?? {}, 'Modality') === 'CT';
 
   useEffect(() => bench?.use(tool), [bench, tool]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the window of the address counts once, at the beginning
@@ -48,8 +50,7 @@ export function StackView({ images, place, onPlace }: Props) {
   useEffect(() => onPlace({ slice, window }), [slice, window]);
 
   const go = (index: number) => void view?.goTo(index);
-  const presetActions = Object.fromEntries(presets.map((preset) => [preset.name, () => view?.setWindow(preset)]));
-  const toolActions = Object.fromEntries(toolNames.map((name) => [name, () => setTool(name)]));
+  useLooking('viewer', { view, onTool: setTool, hasPresets: isCt });
   useKeys('viewer', {
     next: () => go(slice + 1),
     previous: () => go(slice - 1),
@@ -57,12 +58,8 @@ export function StackView({ images, place, onPlace }: Props) {
     tenBack: () => go(slice - 10),
     first: () => go(0),
     last: () => go(images.length - 1),
-    zoomIn: () => view?.zoomBy(1.2),
-    zoomOut: () => view?.zoomBy(1 / 1.2),
-    invert: () => view?.invert(),
-    reset: () => view?.reset(),
-    ...presetActions,
-    ...toolActions,
+    length: () => setTool('length'),
+    probe: () => setTool('probe'),
   });
 
   const label = t('viewer.label', {
@@ -73,31 +70,15 @@ export function StackView({ images, place, onPlace }: Props) {
   });
   return (
     <div>
-      <Group gap="xs" mb="xs" role="toolbar" aria-label={t('viewer.tools')}>
-        {toolNames.map((name) => (
-          <Button
-            key={name}
-            size="compact-xs"
-            variant={tool === name ? 'filled' : 'default'}
-            aria-pressed={tool === name}
-            onClick={() => setTool(name)}
-          >
-            {t(`viewer.tool.${name}`)}
+      <Box mb="xs">
+        <Toolbar view={view} tools={tools} tool={tool} onTool={setTool} hasPresets={isCt}>
+          <Button size="compact-xs" variant="default" onClick={() => view?.clearMeasurements()}>
+            {t('viewer.clear')}
           </Button>
-        ))}
-        {isGrey
-          ? presets.map((preset) => (
-              <Button key={preset.name} size="compact-xs" variant="subtle" onClick={() => view?.setWindow(preset)}>
-                {t(`viewer.preset.${preset.name}`)}
-              </Button>
-            ))
-          : null}
-        <Button size="compact-xs" variant="default" onClick={() => view?.reset()}>
-          {t('viewer.reset')}
-        </Button>
-      </Group>
+        </Toolbar>
+      </Box>
       {opening.kind === 'failed' ? <Alert color="red">{opening.message}</Alert> : null}
-      <Box pos="relative" bg="#000" h="calc(100vh - 220px)" mih={240}>
+      <Box pos="relative" bg="#000" h="calc(100vh - 190px)" mih={240}>
         <div
           ref={element}
           role="img"
@@ -116,7 +97,9 @@ export function StackView({ images, place, onPlace }: Props) {
         <Text pos="absolute" bottom={4} left={8} size="xs" c="#fff" style={{ pointerEvents: 'none' }} aria-hidden>
           {label}
         </Text>
+        <Crosshair view={view} element={element} tool={tool} unit={isCt ? 'HU' : ''} />
       </Box>
+      {children?.(view)}
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { text } from '../dicomweb/model';
 import { RunForm } from '../run/RunForm';
+import { Overlays } from './Overlays';
 import { PlainView } from './PlainView';
 import { type Place, StackView } from './StackView';
 import { hasWebGl } from './useBench';
@@ -32,7 +33,7 @@ export function ViewerPage() {
   });
   const remember = useDebouncedCallback((next: Place) => {
     const window = next.window && { center: round(next.window.center), width: round(next.window.width) };
-    void navigate({ search: { slice: next.slice + 1, ...window }, replace: true });
+    void navigate({ search: (old) => ({ overlay: old.overlay, slice: next.slice + 1, ...window }), replace: true });
   }, 400);
   const onPlace = (next: Place) => {
     setPlace(next);
@@ -59,7 +60,9 @@ export function ViewerPage() {
       {images.data?.length === 0 ? <Alert>{t('viewer.noPixels')}</Alert> : null}
       {images.data?.length ? (
         canDraw ? (
-          <StackView images={images.data} place={place} onPlace={onPlace} />
+          <StackView images={images.data} place={place} onPlace={onPlace}>
+            {(view) => <Overlays study={study} series={series} images={images.data} view={view} />}
+          </StackView>
         ) : (
           <PlainView study={study} series={series} images={images.data} place={place} onPlace={onPlace} />
         )

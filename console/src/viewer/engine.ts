@@ -5,6 +5,7 @@ import { init as initLoader } from '@cornerstonejs/dicom-image-loader';
 import { utilities as headers } from '@cornerstonejs/metadata';
 import {
   addTool,
+  annotation,
   init as initTools,
   LengthTool,
   PanTool,
@@ -21,6 +22,8 @@ import { type DataSet, number, text } from '../dicomweb/model';
 
 const tools = { window: WindowLevelTool, pan: PanTool, zoom: ZoomTool, length: LengthTool, probe: ProbeTool } as const;
 export type ToolName = keyof typeof tools;
+
+const hydrate = { probe: ProbeTool.hydrate, length: LengthTool.hydrate };
 
 let started: Promise<void> | undefined;
 
@@ -113,11 +116,21 @@ export interface Window {
 const samePan = (one: Types.Point2, other: Types.Point2) =>
   Math.abs(one[0] - other[0]) < 1e-3 && Math.abs(one[1] - other[1]) < 1e-3;
 
-const toRange = ({ center, width }: Window) => ({ lower: center - width / 2, upper: center + width / 2 });
-const fromRange = (range: { lower: number; upper: number }): Window => ({
-  center: (range.lower + range.upper) / 2,
-  width: range.upper - range.lower,
+/** The values that are black and white (PS3.3 section C.11.2.1.2.1). */
+const toRange = ({ center, width }: Window) => ({
+  lower: center - 0.5 - (width - 1) / 2,
+  upper: center - 0.5 + (width - 1) / 2,
 });
+const fromRange = (range: { lower: number; upper: number }): Window => ({
+  center: (range.lower + range.upper) / 2 + 0.5,
+  width: range.upper - range.lower + 1,
+});
+
+/** In pixels of the page, from the corner of the viewport. */
+export interface Point {
+  x: number;
+  y: number;
+}
 
 export interface ViewEvents {
   onSlice?: (index: number) => void;
@@ -201,6 +214,73 @@ export class View {
   reset(): void {
     this.viewport.resetProperties();
     this.viewport.resetCamera();
+    this.viewport.render();
+  }
+
+  /** From pixels of the image (the corner of the first is 0, 0) to pixels of the page, from the corner of the viewport. */
+  imageOnScreen(): DOMMatrix | undefined {
+    const data = this.viewport.getImageData();
+    if (!data) return undefined;
+    const [columns, rows] = data.dimensions;
+    const at = (x: number, y: number) =>
+      this.viewport.worldToCanvas(data.imageData.indexToWorld?.([x - 0.5, y - 0.5, 0]) as Types.Point3);
+    const [x0, y0] = at(0, 0);
+    const [x1, y1] = at(columns, 0);
+    const [x2, y2] = at(0, rows);
+    return new DOMMatrix([(x1 - x0) / columns, (y1 - y0) / columns, (x2 - x0) / rows, (y2 - y0) / rows, x0, y0]);
+  }
+
+  /** The pixel of the image under a point of the viewport, with its value (HU in a CT) or its colour. */
+  pixelAt(point: Point): { column: number; row: number; value: number[] } | undefined {
+    const place = this.imageOnScreen();
+    const image = this.viewport.getCornerstoneImage();
+    if (!place || !image) return undefined;
+    const { x, y } = place.inverse().transformPoint(new DOMPoint(point.x, point.y));
+    const [column, row] = [Math.floor(x), Math.floor(y)];
+    if (column < 0 || row < 0 || column >= image.columns || row >= image.rows) return undefined;
+    const raw = image.voxelManager?.getAtIJK(column, row, 0);
+    if (raw === undefined || raw === null) return undefined;
+    const modality = (stored: number) => (image.preScale?.scaled ? stored : stored * image.slope + image.intercept);
+    return { column, row, value: typeof raw === 'number' ? [modality(raw)] : [...raw] };
+  }
+
+  /** Draw something over the image, under the measurements. */
+  addLayer(layer: HTMLElement): void {
+    this.#element.querySelector('.cornerstone-canvas')?.after(layer);
+  }
+
+  /** Be told after each drawing, until the signal. */
+  onRendered(handler: () => void, signal: AbortSignal): void {
+    this.#element.addEventListener(Enums.Events.IMAGE_RENDERED, handler, { signal });
+  }
+
+  /** Shift what is seen, in pixels of the page. */
+  panBy(x: number, y: number): void {
+    const [oldX, oldY] = this.viewport.getPan();
+    this.viewport.setPan([oldX + x, oldY + y]);
+    this.viewport.render();
+  }
+
+  /** Make the window brighter or darker, narrower or wider. */
+  windowBy(center: number, width: number): void {
+    const old = this.window;
+    if (old) this.setWindow({ center: old.center + center * old.width, width: old.width * width });
+  }
+
+  /** Mark a value at a point of the viewport, or a length between two. */
+  measure(tool: 'probe' | 'length', points: Point[]): void {
+    const world = points.map(({ x, y }) => this.viewport.canvasToWorld([x, y]));
+    hydrate[tool](this.viewport.id, world);
+    this.viewport.render();
+  }
+
+  /** Take away every length and value. */
+  clearMeasurements(): void {
+    for (const { toolName } of [LengthTool, ProbeTool]) {
+      for (const made of annotation.state.getAnnotations(toolName, this.#element) ?? []) {
+        annotation.state.removeAnnotation(made.annotationUID as string);
+      }
+    }
     this.viewport.render();
   }
 

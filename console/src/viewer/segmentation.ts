@@ -2,8 +2,8 @@
 // A DICOM Segmentation (PS3.3 section C.8.20), as far as it is drawn: its segments, and which pixels of which image
 // each has.
 import { ask } from '../api/http';
-import { metadata, resource, type Uids } from '../dicomweb/client';
-import type { DataSet } from '../dicomweb/model';
+import { metadata, resource, search, type Uids } from '../dicomweb/client';
+import { type DataSet, number, text } from '../dicomweb/model';
 
 export interface Segment {
   number: number;
@@ -13,13 +13,23 @@ export interface Segment {
 
 export interface SegmentFrame {
   frame: number;
-  segment: number;
-  /** SOP Instance UID of the image that it lies on. */
+  /** undefined in a labelmap, whose pixels are numbers of segments. */
+  segment: number | undefined;
+  /** SOP Instance UID of the image that it lies on; '' if it says only where it is. */
   source: string;
+  sourceFrame: number;
+  /** Image Position (Patient), in mm. */
+  position: number[] | undefined;
 }
 
 export interface Segmentation {
   uids: Uids;
+  label: string;
+  rows: number;
+  columns: number;
+  bits: number;
+  /** In a fractional one: from here on a pixel counts as inside. */
+  threshold: number;
   segments: Segment[];
   frames: SegmentFrame[];
 }
@@ -50,26 +60,56 @@ export function describe(uids: Uids, header: DataSet): Segmentation {
   const shared = item(header, '52009229');
   const perFrame = (header['52009230']?.Value ?? []) as DataSet[];
   const sourceOf = (group: DataSet | undefined) => item(item(group, '00089124'), '00082112');
+  const isLabelmap = value(header, '00620001') === 'LABELMAP';
   return {
     uids,
+    label: text(header, 'SeriesDescription'),
+    rows: number(header, 'Rows') ?? 0,
+    columns: number(header, 'Columns') ?? 0,
+    bits: Number(value(header, '00280100') ?? 1),
+    threshold: Math.ceil(Number(value(header, '0062000E') ?? 2) / 2),
     segments: ((header['00620002']?.Value ?? []) as DataSet[]).map((segment) => ({
       number: Number(value(segment, '00620004')),
       label: String(value(segment, '00620005') ?? ''),
       color: colorOf(segment['0062000D']?.Value as number[] | undefined),
     })),
-    frames: perFrame.map((group, index) => ({
-      frame: index + 1,
-      segment: Number(value(item(group, '0062000A') ?? item(shared, '0062000A'), '0062000B')),
-      source: String(value(sourceOf(group) ?? sourceOf(shared), '00081155') ?? ''),
-    })),
+    frames: perFrame.map((group, index) => {
+      const source = sourceOf(group) ?? sourceOf(shared);
+      const place = item(group, '00209113') ?? item(shared, '00209113');
+      return {
+        frame: index + 1,
+        segment: isLabelmap
+          ? undefined
+          : Number(value(item(group, '0062000A') ?? item(shared, '0062000A'), '0062000B')),
+        source: String(value(source, '00081155') ?? ''),
+        sourceFrame: Number(value(source, '00081160') ?? 1),
+        position: (place?.['00200032']?.Value as number[] | undefined)?.map(Number),
+      };
+    }),
   };
 }
 
-/** Paint a frame of one bit per pixel, the first in bit 0 (PS3.5 section 8.2), into labels of one byte each. */
-export function paint(bits: Uint8Array, segment: number, labels: { [index: number]: number; length: number }): void {
-  for (let index = 0; index < labels.length; index++) {
-    if (((bits[index >> 3] as number) >> (index & 7)) & 1) labels[index] = segment;
+/** One byte per pixel, 1 inside. */
+export type Mask = Uint8Array;
+
+/** The masks in the bytes of one frame, by segment.  Bits begin with the lowest (PS3.5 section 8.2). */
+export function masksOf(segmentation: Segmentation, frame: SegmentFrame, bytes: Uint8Array): Map<number, Mask> {
+  const { rows, columns, bits, threshold, segments } = segmentation;
+  const size = rows * columns;
+  const has = (test: (index: number) => boolean): Mask => {
+    const mask = new Uint8Array(size);
+    for (let index = 0; index < size; index++) if (test(index)) mask[index] = 1;
+    return mask;
+  };
+  const pixels = bits === 16 ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1) : bytes;
+  if (frame.segment === undefined) {
+    return new Map(segments.map(({ number }) => [number, has((index) => pixels[index] === number)]));
   }
+  const test =
+    bits === 1
+      ? (index: number) => (((bytes[index >> 3] as number) >> (index & 7)) & 1) === 1
+      : (index: number) => (pixels[index] as number) >= threshold;
+  return new Map([[frame.segment, has(test)]]);
 }
 
 export async function loadSegmentation(uids: Uids, signal?: AbortSignal): Promise<Segmentation> {
@@ -77,10 +117,34 @@ export async function loadSegmentation(uids: Uids, signal?: AbortSignal): Promis
   return describe(uids, header ?? {});
 }
 
-/** The bits of one frame. */
-export async function frameBits(segmentation: Segmentation, frame: number): Promise<Uint8Array> {
+/** The pixels of one frame, as they are in the object. */
+export async function frameBytes(
+  segmentation: Segmentation,
+  frame: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
   const response = await ask(`${resource(segmentation.uids)}/frames/${frame}`, {
     headers: { Accept: 'application/octet-stream' },
+    signal: signal ?? null,
   });
   return new Uint8Array(await response.arrayBuffer());
+}
+
+export interface Found {
+  uids: Uids;
+  label: string;
+}
+
+/** The Segmentations of a study that were made of one of its series (Referenced Series Sequence). */
+export async function findSegmentations(study: string, series: string, signal?: AbortSignal): Promise<Found[]> {
+  const path = `studies/${encodeURIComponent(study)}/instances`;
+  const { items } = await search(path, { Modality: 'SEG', includefield: '00081115,SeriesDescription' }, signal);
+  return items
+    .filter((instance) =>
+      ((instance['00081115']?.Value ?? []) as DataSet[]).some((one) => value(one, '0020000E') === series),
+    )
+    .map((instance) => ({
+      uids: { study, series: text(instance, 'SeriesInstanceUID'), instance: text(instance, 'SOPInstanceUID') },
+      label: text(instance, 'SeriesDescription') || text(instance, 'SOPInstanceUID'),
+    }));
 }
