@@ -269,6 +269,26 @@ def test_pixel_data_is_bulk_data(server, ct):
         [fragment.rstrip(b"\0") for fragment in pydicom.encaps.generate_pixel_data_frame(read(rle).PixelData, 2)]
 
 
+def test_bytes_in_big_endian_words_change_places(server):
+    """OW is swapped in words of 16 bits, whatever Bits Allocated (PS3.5 section 7.3); pydicom 2 leaves bytes where they are."""
+    dataset = read(sample("SC_rgb_small_odd.dcm"))
+    little = dataset.PixelData
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = slices.uid("big endian")
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRBigEndian
+    dataset.is_little_endian, dataset.is_implicit_VR = False, False
+    dataset.PixelData = np.frombuffer(little, ">u2").astype("<u2").tobytes()
+    dataset["PixelData"].VR = "OW"
+    out = io.BytesIO()
+    dataset.save_as(out)
+    path = put(server, "big/1.dcm", out.getvalue())
+    assert get(server, path + "/bulkdata/7FE00010").content == little
+    frame, = parts_of(get(server, path + "/frames/1"))
+    assert frame.body[:27] == little[:27]
+    explicit, = parts_of(get(server, path, f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT}'))
+    assert explicit.dataset().PixelData == little
+    assert np.asarray(picture(get(server, path + "/rendered", "image/png"))).tobytes() == little[:27]
+
+
 def test_pixel_data_that_are_more_than_the_frames_come_whole(server):
     raw = slices.ct("more", study="more", series="more", size=16)
     dataset = read(raw)
