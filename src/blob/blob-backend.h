@@ -24,6 +24,13 @@ typedef struct CorBlobTarget {
     CorBlobMode mode;
 } CorBlobTarget;
 
+/* A temporary file that is complete. */
+typedef struct CorBlobNew {
+    int file;
+    const char *name; /* in temp_dir */
+    const uint8_t *sha256;
+} CorBlobNew;
+
 typedef struct CorBlobBackend {
     const char *scheme; /* what stands before ':' in the URI */
 
@@ -35,9 +42,9 @@ typedef struct CorBlobBackend {
     bool (*put_file)(CorBlobStore *store, const CorBlobTarget *target, int file,
                      CorBlobPut *ret_put, CorError *err);
 
-    /* Optional; NULL if put_file() serves.  As put_file() for the file `name` in the store's own
-     * temp_dir, which is complete but not synced; on true the name is gone from there. */
-    bool (*publish)(CorBlobStore *store, const CorBlobTarget *target, int file, const char *name,
+    /* Optional; NULL if put_file() serves.  As put_file() for a file in the store's own temp_dir,
+     * which is complete but not synced; on true its name is gone from there. */
+    bool (*publish)(CorBlobStore *store, const CorBlobTarget *target, const CorBlobNew *file,
                     CorError *err);
 
     /* Required.  A read-only descriptor that the caller closes, with size, time and ETag. NOT_FOUND
@@ -53,6 +60,10 @@ typedef struct CorBlobBackend {
      * after are never NULL. */
     bool (*list)(CorBlobStore *store, const char *bucket, const CorBlobListOptions *options,
                  CorKeys *keys, CorError *err);
+
+    /* Optional; NULL if nothing shows under a key before it is durable. */
+    bool (*settle)(CorBlobStore *store, const char *bucket, const char *key,
+                   const uint8_t sha256[COR_SHA256_SIZE], CorError *err);
 
     /* Required.  Removing what is not there succeeds. */
     bool (*remove)(CorBlobStore *store, const char *bucket, const char *key, CorError *err);

@@ -3,7 +3,11 @@
  *
  * A put writes a temporary file, syncs it, renames it onto the key and syncs every folder that is
  * not known to be durable, so that a crash at any point leaves the old object or the new one
- * (invariant 2). In a folder that is known that makes two syncs: the file and the folder.
+ * (invariant 2). In a folder that is known that makes two syncs: the file and the folder.  Where
+ * the sync of a file covers its name, and nothing is replaced, one does: the file is marked with
+ * its digest, renamed and then synced.  What a crash left in between shows under the key, although
+ * nobody was told so: it is made durable and compared with its mark before anybody relies on it
+ * (cor_blob_settle()), and a put of the same key goes the long way.
  *
  * A remove unlinks, takes away the folders that became empty, and syncs the first one that stays. A
  * put may find its folder taken away between opening it and renaming into it: the kernel then says
@@ -31,6 +35,7 @@
 
 #include "base/array.h"
 #include "base/id.h"
+#include "blob/blob-mark.h"
 #include "blob/blob-path.h"
 
 enum {
@@ -220,17 +225,61 @@ static Placed place(CorBlobFs *store, const char *temp, int folder, const char *
     return PLACE_FAILED;
 }
 
+/* Give the file its name first and sync it then, which covers both: where the file system does that
+ * (blob-mark.h), the folder is durable and nothing is replaced.  PLACE_AGAIN: it is not so here. */
+static Placed place_unsynced(CorBlobFs *store, const CorBlobNew *new, int folder, const char *name,
+                             CorError *err)
+{
+    CorBlobFolderId id = cor_blob_priv_folder_id(folder);
+    int temp_dir = store->base.temp_dir;
+
+    if (!store->sync_covers_name || !cor_blob_priv_durable_has(store->durable, &id) ||
+        !cor_blob_priv_mark(new->file, new->sha256) ||
+        renameat2(temp_dir, new->name, folder, name, RENAME_NOREPLACE) != 0) {
+        return PLACE_AGAIN;
+    }
+    if (fsync(new->file) == 0) {
+        return PLACED;
+    }
+    (void) cor_blob_priv_fail(err, errno, "sync an object");
+    (void) renameat2(folder, name, temp_dir, new->name, RENAME_NOREPLACE);
+    return PLACE_FAILED;
+}
+
+/* Sync the file, give it its name, sync the folder and those above. */
+static Placed place_synced(CorBlobFs *store, const CorBlobTarget *target, const CorBlobNew *new,
+                           int folder, CorError *err)
+{
+    char path[COR_KEY_SIZE];
+
+    if (fsync(new->file) != 0) {
+        (void) cor_blob_priv_fail(err, errno, "sync a temporary file");
+        return PLACE_FAILED;
+    }
+    Placed placed = place(store, new->name, folder, last_part(target->key), target->mode, err);
+    if (placed != PLACED) {
+        return placed;
+    }
+    if (fsync(folder) != 0) {
+        (void) cor_blob_priv_fail(err, errno, "sync a folder");
+        return PLACE_FAILED;
+    }
+    (void) snprintf(path, sizeof(path), "%s", target->key);
+    cut_last(path);
+    return sync_above(store, bucket_of(store, target->bucket), path, folder, err) ? PLACED
+                                                                                  : PLACE_FAILED;
+}
+
 /* One attempt to bring a temporary file under its key and make that durable. */
-static Placed place_once(CorBlobFs *store, const CorBlobTarget *target, const char *temp,
+static Placed place_once(CorBlobFs *store, const CorBlobTarget *target, const CorBlobNew *new,
                          CorError *err)
 {
-    int bucket = bucket_of(store, target->bucket);
     char folder[COR_KEY_SIZE];
     COR_CLEANUP(cor_fd_closep) int fd = -1;
 
     (void) snprintf(folder, sizeof(folder), "%s", target->key);
     cut_last(folder);
-    fd = make_folder(bucket, folder);
+    fd = make_folder(bucket_of(store, target->bucket), folder);
     if (fd < 0 && errno == ENOENT) {
         return PLACE_AGAIN;
     }
@@ -242,28 +291,18 @@ static Placed place_once(CorBlobFs *store, const CorBlobTarget *target, const ch
         (void) cor_blob_priv_fail(err, errno, "make the folders of the key");
         return PLACE_FAILED;
     }
-    Placed placed = place(store, temp, fd, last_part(target->key), target->mode, err);
-    if (placed != PLACED) {
-        return placed;
-    }
-    if (fsync(fd) != 0) {
-        (void) cor_blob_priv_fail(err, errno, "sync a folder");
-        return PLACE_FAILED;
-    }
-    return sync_above(store, bucket, folder, fd, err) ? PLACED : PLACE_FAILED;
+    Placed placed = place_unsynced(store, new, fd, last_part(target->key), err);
+    return placed == PLACE_AGAIN ? place_synced(store, target, new, fd, err) : placed;
 }
 
-static bool fs_publish(CorBlobStore *base, const CorBlobTarget *target, int file, const char *name,
+static bool fs_publish(CorBlobStore *base, const CorBlobTarget *target, const CorBlobNew *new,
                        CorError *err)
 {
     CorBlobFs *store = fs_of(base);
     Placed placed = PLACE_AGAIN;
 
-    if (fsync(file) != 0) {
-        return cor_blob_priv_fail(err, errno, "sync a temporary file");
-    }
     for (int i = 0; i < ATTEMPTS && placed == PLACE_AGAIN; i++) {
-        placed = place_once(store, target, name, err);
+        placed = place_once(store, target, new, err);
     }
     if (placed == PLACED) {
         return true;
@@ -364,6 +403,33 @@ static bool fs_remove(CorBlobStore *base, const char *bucket_name, const char *k
     return true;
 }
 
+static bool fs_settle(CorBlobStore *base, const char *bucket_name, const char *key,
+                      const uint8_t sha256[COR_SHA256_SIZE], CorError *err)
+{
+    CorBlobFs *store = fs_of(base);
+    int bucket = bucket_of(store, bucket_name);
+    char path[COR_KEY_SIZE];
+    COR_CLEANUP(cor_object_done) CorObject object = {.file = -1};
+    COR_CLEANUP(cor_fd_closep) int folder = -1;
+
+    if (!fs_open_object(base, bucket_name, key, &object, err)) {
+        return false;
+    }
+    if (!cor_blob_priv_mark_agrees(object.file, sha256)) {
+        return cor_fail(err, COR_ERR_CORRUPT, "only a part of the object was stored");
+    }
+    (void) snprintf(path, sizeof(path), "%s", key);
+    cut_last(path);
+    folder = open_folder(bucket, path);
+    if (folder < 0 && errno == ENOENT) {
+        return cor_fail(err, COR_ERR_NOT_FOUND, "there is no such object");
+    }
+    if (folder < 0 || fsync(object.file) != 0 || fsync(folder) != 0) {
+        return cor_blob_priv_fail(err, errno, "sync an object");
+    }
+    return sync_above(store, bucket, path, folder, err);
+}
+
 static bool fs_space(CorBlobStore *base, uint64_t *ret_free_bytes, CorError *err)
 {
     struct statvfs info;
@@ -424,6 +490,7 @@ static bool fs_open(const CorUri *uri, CorBlobStore **ret_store, CorError *err)
         fs_close(&store->base);
         return false;
     }
+    store->sync_covers_name = cor_blob_priv_sync_covers_name(store->root);
     *ret_store = &store->base;
     return true;
 }
@@ -436,6 +503,7 @@ const CorBlobBackend cor_blob_priv_fs = {
     .open_object = fs_open_object,
     .head = fs_head,
     .list = cor_blob_priv_fs_list,
+    .settle = fs_settle,
     .remove = fs_remove,
     .space = fs_space,
     .close = fs_close,

@@ -14,6 +14,7 @@ typedef struct CorBlobFs {
     int buckets[COR_BLOB_BUCKET_COUNT];
     char temp_name[32]; /* of base.temp_dir, below root */
     CorBlobDurable *durable;
+    bool sync_covers_name; /* blob-mark.h */
 } CorBlobFs;
 
 /* Make root, its buckets and our own folder of temporary files; delete those of processes that

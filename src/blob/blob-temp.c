@@ -330,11 +330,12 @@ bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *ke
         }
         return true; /* the file is discarded when it is freed */
     }
+    CorBlobNew complete = {.file = temp->file, .name = temp->name, .sha256 = put.sha256};
     times[0] = times[1] = unique_time(temp->store);
     if (futimens(temp->file, times) != 0) {
         return cor_blob_priv_fail(err, errno, "set the time of a temporary file");
     }
-    if (!backend->publish(temp->store, &target, temp->file, temp->name, err)) {
+    if (!backend->publish(temp->store, &target, &complete, err)) {
         cor_error_wrap(err, "publish");
         return false;
     }

@@ -236,6 +236,19 @@ bool cor_blob_read(CorBlobStore *store, const char *bucket, const char *key, siz
     return true;
 }
 
+bool cor_blob_settle(CorBlobStore *store, const char *bucket, const char *key,
+                     const uint8_t sha256[COR_SHA256_SIZE], CorError *err)
+{
+    if (!check_name(bucket, key, err)) {
+        return false;
+    }
+    if (store->backend->settle && !store->backend->settle(store, bucket, key, sha256, err)) {
+        cor_error_wrap(err, "settle in bucket %s", bucket);
+        return false;
+    }
+    return true;
+}
+
 bool cor_blob_remove(CorBlobStore *store, const char *bucket, const char *key, CorError *err)
 {
     if (!check_name(bucket, key, err)) {

@@ -7,7 +7,8 @@
  * opened keeps showing the bytes it was opened on.
  *
  * Durability  A put, publish or remove returns true only when its effect survives a crash of this
- * host (invariants 1 and 2).  After a failure nothing half-stored remains under the key. Ownership
+ * host (invariants 1 and 2).  After a failure nothing half-stored remains under the key.  A crash
+ * in the middle of a put may leave the new object, durable or not: cor_blob_settle().  Ownership
  * cor_blob_open() gives a store to close, cor_blob_temp_new() a temporary file to free, CorObject a
  * descriptor to close, cor_blob_list() keys to free. Threads     CorBlobStore: Thread-safe.
  * CorBlobTemp: One thread at a time. Blocking    Everything may block for as long as the disk does.
@@ -128,6 +129,16 @@ COR_MUSTCHECK bool cor_blob_head(CorBlobStore *store, const char *bucket, const 
  */
 COR_MUSTCHECK bool cor_blob_read(CorBlobStore *store, const char *bucket, const char *key,
                                  size_t max_bytes, CorBytes **ret_bytes, CorError *err);
+
+/**
+ * Make durable what a former process may have left under a key without finishing it, and tell
+ * whether it is whole.  For whoever finds an object that nobody has vouched for.
+ *
+ * @param sha256  digest of what is there, as the caller read it
+ * @param err     CORRUPT if a power cut left it half stored; NOT_FOUND
+ */
+COR_MUSTCHECK bool cor_blob_settle(CorBlobStore *store, const char *bucket, const char *key,
+                                   const uint8_t sha256[COR_SHA256_SIZE], CorError *err);
 
 /** Remove an object.  Removing what is not there succeeds. */
 COR_MUSTCHECK bool cor_blob_remove(CorBlobStore *store, const char *bucket, const char *key,

@@ -74,7 +74,8 @@ static bool index_object(Rebuild *rebuild, const Bucket *bucket, const char *key
         !cor_sha256_fd(object.file, object.size, digest, err)) {
         return false;
     }
-    if (!cor_host_index(rebuild->hosts, object.file, INDEX_MS, &record, &why)) {
+    if (!cor_blob_settle(rebuild->blobs, bucket->name, key, digest, &why) ||
+        !cor_host_index(rebuild->hosts, object.file, INDEX_MS, &record, &why)) {
         rebuild->refused++;
         return !cor_error_is_transient(&why) || cor_fail(err, why.code, "%s", why.text);
     }

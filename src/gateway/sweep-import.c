@@ -77,14 +77,12 @@ bool cor_gateway_priv_sweep_index(CorGateway *gateway, int file, json_t **ret_re
     return cor_fail(err, why.code, "%s", why.text);
 }
 
-static bool hash(Orphan *orphan, CorError *err)
+static bool hash(Orphan *orphan, uint8_t digest[COR_SHA256_SIZE], CorError *err)
 {
-    uint8_t digest[COR_SHA256_SIZE];
-
     if (!cor_sha256_fd(orphan->object.file, orphan->object.size, digest, err)) {
         return false;
     }
-    (void) cor_hex_encode(digest, sizeof(digest), orphan->sha256);
+    (void) cor_hex_encode(digest, COR_SHA256_SIZE, orphan->sha256);
     return true;
 }
 
@@ -196,10 +194,18 @@ static CorSweepFate settle(Orphan *orphan)
 {
     CorGateway *gateway = orphan->gateway;
     CorSweepFate fate = COR_SWEEP_NAMED;
+    uint8_t digest[COR_SHA256_SIZE];
     CorError why = {0};
     CorError err = {0};
 
-    if (!hash(orphan, &why) || (!read_header(orphan, &why) && !is_of_file(&why))) {
+    if (!hash(orphan, digest, &why)) {
+        return leave(&why);
+    }
+    /* The crash may have come before the object was durable, or whole. */
+    bool is_whole =
+        cor_blob_settle(gateway->options.blobs, COR_BUCKET_PACS, orphan->key, digest, &why) &&
+        read_header(orphan, &why);
+    if (!is_whole && !is_of_file(&why)) {
         return leave(&why);
     }
     const char *uid = cor_json_string(orphan->record, "sop_instance_uid", "");

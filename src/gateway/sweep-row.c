@@ -71,12 +71,14 @@ static void follow_held(void *context)
 
 /* Another image's bytes under a key that has a row contradict the catalogue's rules: nothing that
  * a sweeper could put right. */
-static bool read_again(Row *row, const char *sha256, CorError *err)
+static bool read_again(Row *row, const uint8_t digest[COR_SHA256_SIZE], const char *sha256,
+                       CorError *err)
 {
     COR_CLEANUP(cor_json_freep) json_t *record = NULL;
     CorError why = {0};
 
-    if (!cor_gateway_priv_sweep_index(row->gateway, row->object.file, &record, &why)) {
+    if (!cor_blob_settle(row->gateway->options.blobs, COR_BUCKET_OUTPUT, row->key, digest, &why) ||
+        !cor_gateway_priv_sweep_index(row->gateway, row->object.file, &record, &why)) {
         cor_log_warning("a derived object cannot be read", COR_F("error", why.text));
         row->fate = cor_error_is_transient(&why) ? COR_SWEEP_BUSY : COR_SWEEP_NAMED;
         return true;
@@ -117,7 +119,7 @@ static bool compare(Row *row, CorError *err)
         return false;
     }
     (void) cor_hex_encode(digest, sizeof(digest), hex);
-    return strcmp(hex, row->instance->sha256) == 0 || read_again(row, hex, err);
+    return strcmp(hex, row->instance->sha256) == 0 || read_again(row, digest, hex, err);
 }
 
 bool cor_gateway_priv_sweep_row(CorGateway *gateway, const char *key, CorSweepFate *ret_fate,

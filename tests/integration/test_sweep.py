@@ -90,6 +90,26 @@ def test_an_image_that_cannot_be_read_or_is_cut_off_is_kept_in_quarantine(server
     assert rows(server) == before and "noise.dcm" not in server.log.read_text()
 
 
+def test_an_image_that_a_power_cut_left_half_stored_is_kept_in_quarantine(server):
+    """It got its name before its bytes were on the disk: as long as it was, and it can be read."""
+    whole = image("torn", 7)
+    torn = whole[:-200] + bytes(200)
+    for key, data in (("st/se/torn.dcm", torn), ("st/se/whole.dcm", image("whole", 8))):
+        path = place(server, "pacs", key, data)
+        sent = whole if data is torn else data
+        try:
+            os.setxattr(path, "user.corsia.sha256", hashlib.sha256(sent).digest())
+        except OSError:
+            pytest.skip("this file system takes no marks")
+    before = rows(server)
+
+    with server:
+        says(server, "moved to quarantine")
+        until(lambda: set(rows(server)) == {*before, "st/se/whole.dcm"}, 10, "the row of the whole one")
+    assert stored(server, "quarantine") == {"st/se/torn.dcm": hashlib.sha256(torn).hexdigest()}
+    assert "only a part of the object was stored" in server.log.read_text()
+
+
 def test_an_image_that_contradicts_a_row_is_kept_in_quarantine(server):
     place(server, "pacs", "other/se/i0.dcm", image("i0", 0))
     place(server, "pacs", "other/se/i1.dcm", image("i1", 77))
