@@ -143,6 +143,9 @@ bool cor_catalog_priv_path_parse(const char *name, CorCatalogPath *ret_path)
             *ret_path = path;
             return true;
         }
+        if (strcmp(path.vr, "SQ") != 0 && strcmp(path.vr, "UN") != 0) {
+            return false; /* there is nothing in it */
+        }
         at += len + 1;
     }
     return false;

@@ -287,6 +287,34 @@ def test_the_two_names_of_json_and_nothing_else(server, accept, status, kind):
     assert kind is None or answer.headers["Content-Type"].startswith(kind)
 
 
+def test_no_file_is_opened_for_an_answer(tmp_path):
+    """What has no column is found in the header that the catalogue keeps: with the objects moved away answers are the same."""
+    asked = [("/studies", {"PatientAge": "042Y"}), ("/studies", {"KVP": "80", "includefield": "all"}),
+             ("/series", {"RequestAttributesSequence.ScheduledProcedureStepID": "STEP?"}),
+             ("/instances", {"KVP": "120", "ImageType": "*AXIAL*", "includefield": "all"}),
+             ("/instances", {"includefield": ["RequestAttributesSequence", "00181030"], "PatientName": "doe^*"})]
+    with Server(tmp_path / "data", job_hosts_max=1) as server:
+        for key, body in files():
+            assert server.put_file(key + ".dcm", body).status_code == 201
+        before = [search(server, path, **query).json() for path, query in asked]
+        metadata = server.get(f"/dicom-web/studies/{UIDS['one']}/metadata").json()
+        (tmp_path / "data" / "objects" / "pacs").rename(tmp_path / "elsewhere")
+        assert all(before) and len(metadata) == 4
+        assert [search(server, path, **query).json() for path, query in asked] == before
+        assert server.get(f"/dicom-web/studies/{UIDS['one']}/metadata").json() == metadata
+        (tmp_path / "elsewhere").rename(tmp_path / "data" / "objects" / "pacs")
+
+
+@pytest.mark.parametrize("level", ["studies", "series", "instances"])
+@pytest.mark.parametrize("key", ["Foo", "00091001", "0009xx01", "7FE00010", "RequestAttributesSequence", "PatientName.StudyDate",
+                                 "EncapsulatedDocument", "ffffffff", "x" * 300, "Patient\u00c4ge", "StudyDate.", ".", "RedPaletteColorLookupTableData"])
+def test_a_key_that_nothing_can_be_matched_with_is_no_error_and_said(server, level, key):
+    answer = search(server, f"/{level}", **{key: "1"})
+    assert len(answer.json()) == len(search(server, f"/{level}").json())
+    shown = key if len(key) <= 64 and key.isascii() else "(illegible)"
+    assert f"These parameters were not used: {shown}" in answer.headers["Warning"]
+
+
 def test_pages_stay_while_images_arrive(tmp_path):
     with Server(tmp_path / "data", job_hosts_max=1) as server:
         def store(numbers):
