@@ -324,8 +324,9 @@ def test_pages_stay_while_images_arrive(tmp_path):
         store(range(10))
         writer = threading.Thread(target=store, args=(range(10, 60),))
         writer.start()
-        seen, page = [], None
-        while page is None or page or writer.is_alive():
+        seen, page, is_over = [], [], False
+        while page or not is_over:
+            is_over = not writer.is_alive()  # before the page is asked for, so that the last one is whole
             page = [item[STUDY]["Value"][0] for item in
                     server.get("/dicom-web/studies", params={"limit": 3, "offset": len(seen)}).json()]
             seen += page
