@@ -87,24 +87,6 @@ test('images that arrive appear by themselves', async ({ page, server }) => {
   await expect(page.getByTestId('study-count')).toHaveText('1 study');
 });
 
-test('a folder is uploaded, each file with its fate', async ({ page, server }) => {
-  const [first, second] = phantom(2) as [Buffer, Buffer];
-  await server.store(first);
-  await page.goto('/#/upload');
-  await page.getByTestId('upload-files').setInputFiles([
-    { name: 'again.dcm', mimeType: 'application/dicom', buffer: first },
-    { name: 'new.dcm', mimeType: 'application/dicom', buffer: second },
-    { name: 'broken.dcm', mimeType: 'application/dicom', buffer: second.subarray(0, second.length / 2) },
-    { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no image') },
-  ]);
-  await expect(page.getByTestId('upload-summary')).toHaveText('4 of 4 done: 2 stored, 2 refused');
-  const row = (name: string) => page.getByRole('row', { name });
-  await expect(row('broken.dcm')).toContainText('cut off');
-  await page.getByRole('link', { name: 'Jobs' }).click();
-  await page.getByRole('link', { name: 'Upload' }).click();
-  await expect(row('notes.txt')).toContainText('refused');
-});
-
 test('everything is reached by keys', async ({ page, server }) => {
   for (const file of phantom(1)) await server.store(file);
   await page.goto('/');

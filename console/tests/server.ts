@@ -77,6 +77,7 @@ export class Server {
     return new Promise((done) => {
       child.once('exit', () => done());
       child.kill(signal);
+      child.kill('SIGCONT'); // a stopped process hears nothing else
     });
   }
 

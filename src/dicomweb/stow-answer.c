@@ -7,6 +7,7 @@
  * PS3.18 uses its code 299 for searches).  A body that was refused as a whole is answered with a
  * problem document; what was stored of it before stands in its
  * members "stored", "failed" and "response".  So is one of which nothing could be stored now.
+ * That something was there already is no failure and no warning: a header of ours counts it.
  *
  * "Prefer: handling=lenient" (RFC 7240 section 4.4) makes 202 of 409: a browser calls every 4xx an
  * error of its own, and what became of each file stands in the data set anyway. */
@@ -190,6 +191,9 @@ void cor_dicomweb_priv_stow_answer(const CorStowAnswer *answer, CorHttpResponse 
 
     if (counts.failed > 0) {
         warn(&counts, res);
+    }
+    if (counts.duplicates > 0) {
+        cor_http_res_header(res, "Corsia-Duplicates", "%zu", counts.duplicates);
     }
     if (answer->is_lenient && !answer->status && status != 503) {
         cor_http_res_header(res, "Preference-Applied", "handling=lenient");

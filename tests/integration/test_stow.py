@@ -138,12 +138,14 @@ def test_the_answer_is_what_the_client_accepts(server, accept, status, media_typ
 
 def test_the_same_again_is_a_success_and_writes_nothing(server):
     body = ct("again")
-    assert stow.store(server, body).status_code == 200
+    answer = stow.store(server, body)
+    assert answer.status_code == 200 and "Corsia-Duplicates" not in answer.headers
     path = server.data / "objects" / "pacs" / slices.uid("study") / slices.uid("study", "series") / f"{uid_of('again')}.dcm"
     before = path.stat()
 
     answer = stow.store(server, body, body, study=slices.uid("study"))
     assert answer.status_code == 200 and stow.stored(answer) == [uid_of("again")] * 2
+    assert answer.headers["Corsia-Duplicates"] == "2"
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 

@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { languages } from '../i18n';
 import { ConnectionBadge } from '../live/ConnectionBadge';
 import { ResultToasts } from '../live/ResultToasts';
+import { UploadProgress } from '../upload/UploadProgress';
 import { ClientBadge } from './ClientBadge';
 import { KeySheet } from './KeySheet';
 import { useKeys } from './keys';
@@ -39,6 +40,7 @@ export function Shell() {
                 {pages.map((page) => (
                   <Link key={page.to} to={page.to} className={classes.page}>
                     {t(page.label)}
+                    {page.to === '/upload' ? <UploadProgress /> : null}
                   </Link>
                 ))}
               </Group>

@@ -3,7 +3,7 @@
 import { type HotkeyItem, useHotkeys } from '@mantine/hooks';
 import { presets } from '../viewer/presets';
 
-export type KeyScope = 'everywhere' | 'viewer' | 'compare' | 'job';
+export type KeyScope = 'everywhere' | 'viewer' | 'compare' | 'job' | 'upload';
 
 export interface KeyEntry {
   scope: KeyScope;
@@ -74,6 +74,10 @@ const table = [
   { scope: 'job', action: 'again', keys: ['A'] },
   { scope: 'job', action: 'changed', keys: ['E'] },
   { scope: 'job', action: 'cancel', keys: ['X'] },
+  { scope: 'upload', action: 'files', keys: ['F'] },
+  { scope: 'upload', action: 'folder', keys: ['D'] },
+  { scope: 'upload', action: 'retry', keys: ['T'] },
+  { scope: 'upload', action: 'clearList', keys: ['X'] },
 ] as const satisfies readonly KeyEntry[];
 
 export const keyTable: readonly KeyEntry[] = table;

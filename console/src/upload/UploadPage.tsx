@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Button, Group, Paper, Progress, Stack, Text, Title } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import { useRef, useState, useSyncExternalStore } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useKeys } from '../app/keys';
 import { type Column, VirtualTable } from '../app/VirtualTable';
 import { type Found, fromDrop, fromInput } from './files';
+import { countsOf, type FileRow, type Group as FolderGroup, groupRows } from './groups';
 import { type Item, uploads } from './queue';
 
 const signs: Record<Item['state'], string> = { waiting: '…', sending: '▶', stored: '✓', duplicate: '=', refused: '✕' };
+type Row = FolderGroup | FileRow;
 
 export function UploadPage() {
   const { t } = useTranslation();
   const items = useSyncExternalStore(uploads.subscribe, uploads.items);
-  const count = (state: Item['state']) => items.filter((item) => item.state === state).length;
-  const over = items.length - count('waiting') - count('sending');
-  const column = (key: string, width: string, cell: Column<Item>['cell']): Column<Item> => ({
-    key,
-    title: t(`upload.column.${key}`),
-    width,
-    cell,
-  });
+  const counts = countsOf(items);
+  const over = items.length - counts.waiting - counts.sending;
+  useKeys('upload', { retry: () => uploads.retry(), clearList: () => uploads.clear() });
 
   return (
     <Stack>
@@ -30,10 +29,10 @@ export function UploadPage() {
         <>
           <Group justify="space-between">
             <Text size="sm" aria-live="polite" data-testid="upload-summary">
-              {t('upload.summary', { over, all: items.length, stored: count('stored'), refused: count('refused') })}
+              {t('upload.summary', { over, all: items.length, ...counts })}
             </Text>
             <Group gap="xs">
-              {count('refused') > 0 ? (
+              {counts.refused > 0 ? (
                 <Button size="compact-sm" variant="default" onClick={() => uploads.retry()}>
                   {t('upload.retry')}
                 </Button>
@@ -44,26 +43,77 @@ export function UploadPage() {
             </Group>
           </Group>
           <Progress value={(100 * over) / items.length} aria-label={t('nav.upload')} />
-          <VirtualTable
-            label={t('nav.upload')}
-            rows={[...items]}
-            rowKey={(item) => String(item.id)}
-            rowPx={32}
-            hasMore={false}
-            onEnd={() => undefined}
-            columns={[
-              column('file', 'minmax(200px, 2fr)', (item) => item.path),
-              column('state', '120px', (item) => (
-                <span data-testid="upload-state">
-                  <span aria-hidden>{signs[item.state]}</span> {t(`upload.state.${item.state}`)}
-                </span>
-              )),
-              column('reason', 'minmax(200px, 3fr)', (item) => item.reason ?? ''),
-            ]}
-          />
+          <Files items={items} />
         </>
       ) : null}
     </Stack>
+  );
+}
+
+function Files({ items }: { items: readonly Item[] }) {
+  const { t } = useTranslation();
+  const column = (
+    key: string,
+    width: string,
+    group: (row: FolderGroup) => React.ReactNode,
+    file: (row: FileRow) => React.ReactNode,
+  ): Column<Row> => ({
+    key,
+    title: t(`upload.column.${key}`),
+    width,
+    cell: (row) => (row.kind === 'group' ? group(row) : file(row)),
+  });
+
+  return (
+    <VirtualTable
+      label={t('nav.upload')}
+      rows={groupRows(items)}
+      rowKey={(row) => (row.kind === 'group' ? `/${row.folder}` : String(row.item.id))}
+      rowPx={32}
+      hasMore={false}
+      onEnd={() => undefined}
+      columns={[
+        column(
+          'file',
+          'minmax(200px, 2fr)',
+          (row) => (
+            <Text span size="sm" fw={700} data-testid="upload-folder-row">
+              {row.folder ? `${row.folder}/` : t('upload.single')}
+            </Text>
+          ),
+          (row) => <span style={{ paddingLeft: 16 }}>{row.name}</span>,
+        ),
+        column(
+          'state',
+          '160px',
+          (row) =>
+            row.study ? (
+              <Link to="/studies/$study" params={{ study: row.study }}>
+                {t('upload.openStudy')}
+              </Link>
+            ) : null,
+          ({ item }) => (
+            <span data-testid="upload-state" data-state={item.state}>
+              <span aria-hidden>{signs[item.state]}</span> {t(`upload.state.${item.state}`)}
+            </span>
+          ),
+        ),
+        column(
+          'reason',
+          'minmax(240px, 3fr)',
+          (row) => (
+            <Text span size="sm" c="dimmed">
+              {t('upload.folderSummary', {
+                over: row.items.length - row.counts.waiting - row.counts.sending,
+                all: row.items.length,
+                ...row.counts,
+              })}
+            </Text>
+          ),
+          ({ item }) => (item.fault ? t(`upload.fault.${item.fault}`) : (item.reason ?? '')),
+        ),
+      ]}
+    />
   );
 }
 
@@ -72,6 +122,7 @@ function DropZone({ onFiles }: { onFiles: (found: Found[]) => void }) {
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const [isOver, setOver] = useState(false);
+  useKeys('upload', { files: () => files.current?.click(), folder: () => folder.current?.click() });
   const take = (input: HTMLInputElement) => {
     if (input.files) onFiles(fromInput(input.files));
     input.value = '';
@@ -96,6 +147,9 @@ function DropZone({ onFiles }: { onFiles: (found: Found[]) => void }) {
     >
       <Stack align="center">
         <Text>{t('upload.drop')}</Text>
+        <Text size="sm" c="dimmed">
+          {t('upload.hint')}
+        </Text>
         <Group>
           <Button onClick={() => files.current?.click()}>{t('upload.files')}</Button>
           <Button variant="default" onClick={() => folder.current?.click()}>
