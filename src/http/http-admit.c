@@ -160,7 +160,8 @@ static bool answer_without_route(CorHttpRequest *req)
     if (req->origin_is_allowed) {
         cor_http_res_header(&req->res, "Access-Control-Allow-Methods", "%s", methods);
         cor_http_res_header(&req->res, "Access-Control-Allow-Headers",
-                            "content-type, authorization, last-event-id");
+                            "accept, authorization, content-type, if-none-match, last-event-id,"
+                            " prefer, range");
         cor_http_res_header(&req->res, "Access-Control-Max-Age", "600");
     }
     cor_http_res_status(&req->res, 204);

@@ -51,7 +51,9 @@ static void add_headers(const CorHttpRequest *req, bool is_bodiless, AddHeader a
     add(to, "Vary", "Origin");
     if (req->origin && req->origin_is_allowed) {
         add(to, "Access-Control-Allow-Origin", req->origin);
-        add(to, "Access-Control-Expose-Headers", "etag, link, location, retry-after");
+        add(to, "Access-Control-Expose-Headers",
+            "accept-ranges, content-length, content-range, etag, link, location,"
+            " preference-applied, retry-after, warning");
     }
 }
 

@@ -111,7 +111,8 @@ static void only_allowed_origins_get_cors_headers(void **state)
     assert_string_equal(answer_header(&answer, "Access-Control-Allow-Origin"),
                         "https://viewer.example");
     assert_string_equal(answer_header(&answer, "Access-Control-Expose-Headers"),
-                        "etag, link, location, retry-after");
+                        "accept-ranges, content-length, content-range, etag, link, location,"
+                        " preference-applied, retry-after, warning");
     answer_done(&answer);
 
     client_ask(port, "GET /hello HTTP/1.1\r\n" HOST "Origin: https://evil.example\r\n\r\n",
@@ -145,7 +146,8 @@ static void a_preflight_is_answered(void **state)
     assert_int_equal(answer.status, 204);
     assert_string_equal(answer_header(&answer, "Access-Control-Allow-Methods"), "POST, OPTIONS");
     assert_string_equal(answer_header(&answer, "Access-Control-Allow-Headers"),
-                        "content-type, authorization, last-event-id");
+                        "accept, authorization, content-type, if-none-match, last-event-id,"
+                        " prefer, range");
     client_ask(port, "OPTIONS /echo HTTP/1.1\r\n" HOST "Origin: https://evil.example\r\n\r\n",
                &answer);
     assert_int_equal(answer.status, 204);
