@@ -6,7 +6,10 @@
 
 #include <pthread.h>
 
-enum { COR_ARCHIVE_INDEX_TIMEOUT_MS = 60000, COR_ARCHIVE_STRIPES = 64 };
+enum {
+    COR_ARCHIVE_INDEX_TIMEOUT_MS = 60000,
+    COR_ARCHIVE_STRIPES = 1024, /* who has two of them waits for the disk: few meet by chance */
+};
 
 struct CorArchive {
     CorArchiveOptions options;
