@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/uri.h"
+#include "blob/blob-digest.h"
 #include "blob/blob.h"
 
 #include <stdatomic.h>
@@ -81,6 +82,7 @@ typedef struct CorBlobBackend {
 
 struct CorBlobStore {
     const CorBlobBackend *backend;
+    CorBlobDigester *digester;
     int temp_dir;                    /* folder of this store object's own temporary files */
     atomic_uint_fast64_t next_temp;  /* numbers them */
     atomic_int_fast64_t last_put_ns; /* the newest time that a file was given */

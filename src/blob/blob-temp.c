@@ -2,12 +2,11 @@
 /* Temporary files of a store: named files in a folder that belongs to one store object alone.
  *
  * Named rather than O_TMPFILE, because only a name can be renamed over an existing one.  The digest
- * is kept while bytes pass, so that nothing is read a second time.  Bytes are staged, so that the
- * file grows by whole pages in few calls, however small the pieces are that the network gives; and
- * the disk is told to begin as soon as there is enough, so that the sync in the end finds little
- * left to do.  Every file gets a modification
- * time of its own (no two puts of a process have the same), which makes inode, time and size a
- * strong validator: blob-fs.c builds the ETag from them.
+ * is kept while bytes pass (blob-digest.h).  Bytes are staged, so that the file grows by whole
+ * pages in few calls, however small the pieces are that the network gives; and the disk is told to
+ * begin when there is much, or all, so that the sync in the end finds little left to do.  Every
+ * file gets a modification time of its own (no two puts of a process have the same), which makes
+ * inode, time and size a strong validator: blob-fs.c builds the ETag from them.
  */
 #include "blob/blob-backend.h"
 
@@ -29,10 +28,10 @@
 #include "blob/blob-direct.h"
 
 enum {
-    DIRECT_MIN = 64 * 1024,       /* smaller ones gain nothing by going past the page cache */
-    COPY_CHUNK = 256 * 1024,      /* stays in the second-level cache between read and digest */
-    STAGE_SIZE = 64 * 1024,       /* whole pages */
-    WRITEBACK_CHUNK = 256 * 1024, /* the disk starts while the network still sends */
+    DIRECT_MIN = 64 * 1024,        /* smaller ones gain nothing by going past the page cache */
+    COPY_CHUNK = 256 * 1024,       /* stays in the second-level cache between read and digest */
+    STAGE_SIZE = 64 * 1024,        /* whole pages */
+    WRITEBACK_CHUNK = 1024 * 1024, /* the disk starts while the network still sends */
     NANOSECONDS_PER_SECOND = 1000000000,
     NANOSECONDS_PER_MS = 1000000,
 };
@@ -43,11 +42,10 @@ struct CorBlobTemp {
     char name[32];
     uint64_t size;
     uint64_t max_bytes;
-    uint64_t written;       /* bytes that are in the file; those behind are staged */
-    uint64_t given_to_disk; /* bytes whose writing was started */
-    uint8_t *stage;         /* STAGE_SIZE bytes; NULL until needed */
-    CorSha256 *sha;         /* NULL once digest is final */
-    uint8_t digest[COR_SHA256_SIZE];
+    uint64_t written;          /* bytes that are in the file; those behind are staged */
+    uint64_t given_to_disk;    /* bytes whose writing was started */
+    uint8_t *stage;            /* STAGE_SIZE bytes; NULL until needed */
+    CorBlobDigest digest;      /* of what is in the file */
     int64_t published_unix_ms; /* its time as an object */
     bool is_broken;            /* a write failed: what is there is not what was given */
     bool is_published;
@@ -64,16 +62,15 @@ bool cor_blob_temp_new(CorBlobStore *store, uint64_t max_bytes, CorBlobTemp **re
     temp->store = store;
     temp->file = -1;
     temp->max_bytes = max_bytes;
-    temp->sha = cor_sha256_new();
-    if (!temp->sha) {
-        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a temporary file");
-    }
     (void) snprintf(temp->name, sizeof(temp->name), "%" PRIuFAST64,
                     atomic_fetch_add(&store->next_temp, 1));
     temp->file = openat(store->temp_dir, temp->name,
                         O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (temp->file < 0) {
         return cor_blob_priv_fail(err, errno, "create a temporary file");
+    }
+    if (!cor_blob_priv_digest_init(&temp->digest, store->digester, temp->file, err)) {
+        return false;
     }
     *ret_temp = COR_TAKE(temp);
     return true;
@@ -84,6 +81,7 @@ void cor_blob_temp_free(CorBlobTemp *temp)
     if (!temp) {
         return;
     }
+    cor_blob_priv_digest_done(&temp->digest); /* it may be reading the file */
     if (temp->file >= 0) {
         if (!temp->is_published) {
             (void) unlinkat(temp->store->temp_dir, temp->name,
@@ -91,13 +89,14 @@ void cor_blob_temp_free(CorBlobTemp *temp)
         }
         cor_fd_closep(&temp->file);
     }
-    cor_sha256_free(temp->sha);
     free(temp->stage);
     free(temp);
 }
 
 static bool write_all(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
 {
+    const uint8_t *all = data;
+
     while (size > 0) {
         ssize_t done = pwrite(temp->file, data, size, (off_t) temp->written);
         if (done < 0 && errno == EINTR) {
@@ -111,6 +110,7 @@ static bool write_all(CorBlobTemp *temp, const uint8_t *data, size_t size, CorEr
         size -= (size_t) done;
         temp->written += (uint64_t) done;
     }
+    cor_blob_priv_digest_written(&temp->digest, all, (size_t) (data - all));
     return true;
 }
 
@@ -159,7 +159,7 @@ bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorEr
 {
     bool ok = true;
 
-    assert(temp->sha && !temp->is_published);
+    assert(temp->digest.sha && !temp->is_published);
 
     if (temp->is_broken) {
         return cor_fail(err, COR_ERR_IO, "an earlier write of this temporary file failed");
@@ -168,7 +168,6 @@ bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorEr
         return cor_fail(err, COR_ERR_LIMIT, "object is larger than %" PRIu64 " bytes",
                         temp->max_bytes);
     }
-    cor_sha256_update(temp->sha, data, size);
     if (temp->written == temp->size && size >= STAGE_SIZE) {
         ok = write_all(temp, data, size, err); /* nothing to gain by a copy */
         temp->size = temp->written;
@@ -202,12 +201,10 @@ bool cor_blob_temp_open(CorBlobTemp *temp, int *ret_file, CorError *err)
 
 void cor_blob_temp_sha256(CorBlobTemp *temp, uint8_t ret_sha256[COR_SHA256_SIZE])
 {
-    if (temp->sha) {
-        cor_sha256_final(temp->sha, temp->digest);
-        cor_sha256_free(COR_TAKE(temp->sha));
-    }
-    for (size_t i = 0; i < COR_SHA256_SIZE; i++) {
-        ret_sha256[i] = temp->digest[i];
+    size_t staged = (size_t) (temp->size - temp->written);
+
+    if (!cor_blob_priv_digest_finish(&temp->digest, temp->stage, staged, ret_sha256)) {
+        temp->is_broken = true;
     }
 }
 
@@ -229,7 +226,7 @@ static bool copy_sealed(CorBlobTemp *temp, int file, size_t size, bool *ret_done
     }
     bool ok = cor_blob_priv_write_direct(temp->file, data, size, ret_done, err);
     if (ok && *ret_done) {
-        cor_sha256_update(temp->sha, data, size);
+        cor_blob_priv_digest_written(&temp->digest, data, size);
         temp->size = temp->written = size;
     }
     temp->is_broken = !ok;
@@ -323,6 +320,9 @@ bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *ke
         return false;
     }
     cor_blob_temp_sha256(temp, put.sha256);
+    if (temp->is_broken) {
+        return cor_fail(err, COR_ERR_IO, "a temporary file cannot be read");
+    }
     if (!backend->publish) {
         if (!backend->put_file(temp->store, &target, temp->file, &put, err)) {
             cor_error_wrap(err, "publish");

@@ -121,6 +121,11 @@ bool cor_blob_open(const char *uri_text, CorBlobStore **ret_store, CorError *err
             return false;
         }
         assert(store->backend == backend);
+        store->digester = cor_blob_priv_digester_new();
+        if (!store->digester) {
+            backend->close(store);
+            return cor_fail(err, COR_ERR_NOMEM, "out of memory for an object store");
+        }
         *ret_store = store;
         return true;
     }
@@ -130,6 +135,7 @@ bool cor_blob_open(const char *uri_text, CorBlobStore **ret_store, CorError *err
 void cor_blob_close(CorBlobStore *store)
 {
     if (store) {
+        cor_blob_priv_digester_free(COR_TAKE(store->digester));
         store->backend->close(store);
     }
 }
