@@ -7,13 +7,13 @@ import { join, resolve } from 'node:path';
 const shared = resolve(process.env.COR_SHARED_DIR ?? '../../shared');
 
 /** Slices as bytes, made by the builders of the integration tests. */
-function made(count: number, study: string): Buffer[] {
+function made(count: number, study: string, isFound = 'True'): Buffer[] {
   const script = `
 import base64, sys
 sys.path.insert(0, ${JSON.stringify(resolve('../tests/integration'))})
 import slices
 for number in range(${count}):
-    print(base64.b64encode(slices.ct(f"i{number}", study=${JSON.stringify(study)}, number=number + 1)).decode())
+    print(base64.b64encode(slices.ct(f"i{number}", study=${JSON.stringify(study)}, number=number + 1, is_found=${isFound})).decode())
 `;
   const lines = execFileSync('/usr/bin/python3', ['-c', script], { encoding: 'utf8', maxBuffer: 1 << 30 });
   return lines
@@ -24,6 +24,9 @@ for number in range(${count}):
 
 /** A CT series in which an algorithm finds something in every slice. */
 export const phantom = (count = 3, study = 'phantom'): Buffer[] => made(count, study);
+
+/** A CT series in which every other slice shows something, the first one first. */
+export const alternating = (count: number): Buffer[] => made(count, 'alternating', 'number % 2 == 0');
 
 /** A real CT: the contrast-enhanced liver of the shared folder, else the phantom. */
 export function realCt(count = 3): Buffer[] {

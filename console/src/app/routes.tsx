@@ -7,6 +7,7 @@ import {
   createRouter,
   lazyRouteComponent,
 } from '@tanstack/react-router';
+import { CompareSearch } from '../compare/CompareSearch';
 import { JobFilters, JobSearch } from '../jobs/useJobs';
 import { StudyFilters } from '../studies/filters';
 import { ViewerSearch } from '../viewer/ViewerSearch';
@@ -46,6 +47,7 @@ const job = createRoute({
 const compare = createRoute({
   getParentRoute: () => root,
   path: '/compare/$job',
+  validateSearch: (search) => CompareSearch.parse(search),
   component: lazyRouteComponent(() => import('../compare/ComparePage'), 'ComparePage'),
 });
 const upload = createRoute({

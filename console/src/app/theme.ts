@@ -24,9 +24,21 @@ const darkWords = Object.fromEntries(
   }).map(([name, color]) => [`--mantine-color-${name}-light-color`, color]),
 );
 
+/** Backgrounds of what differs between two headers, and must not. */
+const verdicts = (changed: string, wrong: string, text: string) => ({
+  '--corsia-changed': changed,
+  '--corsia-wrong': wrong,
+  '--corsia-wrong-text': text,
+});
+
 /** Dimmed words are still to be read: Mantine's own grey is too close to the background. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
-  light: { '--mantine-color-dimmed': '#5a5d63', '--mantine-color-anchor': '#0b5a6b', ...darkWords },
-  dark: { '--mantine-color-dimmed': '#a9adb3' },
+  light: {
+    '--mantine-color-dimmed': '#5a5d63',
+    '--mantine-color-anchor': '#0b5a6b',
+    ...darkWords,
+    ...verdicts('#fff3bf', '#ffe3e3', '#7a0c0c'),
+  },
+  dark: { '--mantine-color-dimmed': '#a9adb3', ...verdicts('#4a3c08', '#5c1414', '#ffd9d9') },
 });

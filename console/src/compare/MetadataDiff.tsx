@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Button, Checkbox, Group, Loader, Table, Text, TextInput } from '@mantine/core';
+import { Button, Group, Loader, SegmentedControl, Table, Text, TextInput, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { metadata, type Uids } from '../dicomweb/client';
-import { compare, matching, type Row } from './diff';
+import { compare, firstTags, matching, type Row, withParents, written } from './diff';
+import classes from './MetadataDiff.module.css';
 
 interface Props {
   left: Uids;
   right: Uids;
 }
 
-const marks: Record<Row['verdict'], { sign: string; color?: string }> = {
-  same: { sign: '=' },
-  expected: { sign: '≠', color: 'dimmed' },
-  unexpected: { sign: '⚠', color: 'red' },
+const signs: Record<Row['verdict'], string> = { same: '=', expected: '≠', changed: '≠', unexpected: '⚠' };
+const filters = {
+  all: () => true,
+  different: (row: Row) => row.verdict !== 'same',
+  unexpected: (row: Row) => row.verdict === 'unexpected',
 };
+type Filter = keyof typeof filters;
 
 const csv = (rows: Row[]) =>
-  [['tag', 'name', 'original', 'processed'], ...rows.map((row) => [row.tag, row.name, row.left, row.right])]
+  [['tag', 'name', 'original', 'processed'], ...rows.map((row) => [written(row.tag), row.name, row.left, row.right])]
     .map((cells) => cells.map((cell) => `"${cell.replaceAll('"', '""')}"`).join(','))
     .join('\r\n');
 
@@ -26,20 +29,29 @@ const csv = (rows: Row[]) =>
 export function MetadataDiff({ left, right }: Props) {
   const { t } = useTranslation();
   const [word, setWord] = useState('');
-  const [isShort, setShort] = useState(false);
+  const [filter, setFilter] = useState<Filter>('all');
   const { data, error } = useQuery({
     queryKey: ['diff', left, right],
     queryFn: async ({ signal }) => {
-      const [one, other] = await Promise.all([metadata(left, signal), metadata(right, signal)]);
-      return compare(one[0] ?? {}, other[0] ?? {});
+      const [one, other, { default: names }] = await Promise.all([
+        metadata(left, signal),
+        metadata(right, signal),
+        import('./names.json'),
+      ]);
+      return compare(one[0] ?? {}, other[0] ?? {}, names);
     },
+    placeholderData: (old) => old,
   });
 
   if (error) return <Text c="red">{error.message}</Text>;
   if (!data) return <Loader aria-label={t('app.loading')} />;
-  const rows = matching(isShort ? data.filter((row) => row.verdict !== 'same') : data, word);
+  const rows = matching(withParents(data, data.filter(filters[filter])), word);
+  const count = (one: Filter) => data.filter(filters[one]).length;
   return (
-    <div>
+    <section aria-labelledby="headers">
+      <Title order={2} size="h5" id="headers" mb="xs">
+        {t('compare.headers')}
+      </Title>
       <Group align="end" mb="xs">
         <TextInput
           size="xs"
@@ -47,25 +59,22 @@ export function MetadataDiff({ left, right }: Props) {
           value={word}
           onChange={(event) => setWord(event.currentTarget.value)}
         />
-        <Checkbox
+        <SegmentedControl
           size="xs"
-          label={t('compare.onlyDifferences')}
-          checked={isShort}
-          onChange={(event) => setShort(event.currentTarget.checked)}
+          aria-label={t('compare.filter.label')}
+          value={filter}
+          onChange={(value) => setFilter(value as Filter)}
+          data={(['all', 'different', 'unexpected'] as const).map((value) => ({
+            value,
+            label: `${t(`compare.filter.${value}`)} (${count(value)})`,
+          }))}
         />
         <Button size="compact-xs" variant="default" onClick={() => void navigator.clipboard?.writeText(csv(rows))}>
           {t('compare.copy')}
         </Button>
       </Group>
-      <Table.ScrollContainer
-        type="native"
-        minWidth={600}
-        mah={400}
-        style={{ overflow: 'auto' }}
-        tabIndex={0}
-        role="region"
-        aria-label={t('compare.headers')}
-      >
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls takes the focus, so that keys can scroll it */}
+      <section className={classes.scroller} tabIndex={0} aria-label={t('compare.headers')} data-scrolls>
         <Table stickyHeader data-testid="metadata">
           <Table.Thead>
             <Table.Tr>
@@ -75,22 +84,38 @@ export function MetadataDiff({ left, right }: Props) {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {rows.map((row) => (
-              <Table.Tr key={row.tag} data-verdict={row.verdict}>
-                <Table.Td ff="monospace">{row.tag}</Table.Td>
-                <Table.Td>{row.name}</Table.Td>
-                <Table.Td>{row.left}</Table.Td>
-                <Table.Td fw={row.verdict === 'same' ? undefined : 700}>{row.right}</Table.Td>
-                <Table.Td>
-                  <Text size="sm" c={marks[row.verdict].color}>
-                    <span aria-hidden>{marks[row.verdict].sign}</span> {t(`compare.verdict.${row.verdict}`)}
-                  </Text>
-                </Table.Td>
-              </Table.Tr>
+            {rows.map((row, index) => (
+              <DiffRow key={row.tag} row={row} isLastOfFirst={isFirst(row) && !isFirst(rows[index + 1])} />
             ))}
           </Table.Tbody>
         </Table>
-      </Table.ScrollContainer>
-    </div>
+      </section>
+      {rows.length === 0 ? (
+        <Text size="sm" c="dimmed" mt="xs">
+          {t('compare.noRow')}
+        </Text>
+      ) : null}
+    </section>
+  );
+}
+
+const isFirst = (row: Row | undefined) => row !== undefined && firstTags.includes(row.tag);
+
+function DiffRow({ row, isLastOfFirst }: { row: Row; isLastOfFirst: boolean }) {
+  const { t } = useTranslation();
+  const depth = row.tag.split('.').length - 1;
+
+  return (
+    <Table.Tr data-tag={row.tag} data-verdict={row.verdict} data-first={isLastOfFirst ? 'last' : undefined}>
+      <Table.Td ff="monospace" fz="xs" pl={8 + 12 * depth}>
+        {written(row.tag)}
+      </Table.Td>
+      <Table.Td>{row.name || <Text size="sm">{t('compare.private')}</Text>}</Table.Td>
+      <Table.Td>{row.left}</Table.Td>
+      <Table.Td>{row.right}</Table.Td>
+      <Table.Td style={{ whiteSpace: 'nowrap' }}>
+        <span aria-hidden>{signs[row.verdict]}</span> {t(`compare.verdict.${row.verdict}`)}
+      </Table.Td>
+    </Table.Tr>
   );
 }

@@ -29,3 +29,13 @@ test('the name of the source counts more than its number', () => {
   expect(pairs(job({ outputs }))).toEqual([{ source: '7', derived: { series: '9', instance: 'a' } }]);
   expect(pairs(job({}))).toEqual([]);
 });
+
+test('images are compared where each input gave one, a projection of many is not', () => {
+  const image = (source: number): Output => ({ ...overlay(source, `i${source}`), role: 'image' });
+  const inputs = [{ sop_instance_uid: '1' }, { sop_instance_uid: '2' }];
+  expect(pairs(job({ inputs, outputs: [image(0), image(1)] })).map((pair) => pair.derived.instance)).toEqual([
+    'i0',
+    'i1',
+  ]);
+  expect(pairs(job({ inputs, outputs: [image(0)] }))).toEqual([]);
+});

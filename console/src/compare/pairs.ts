@@ -10,12 +10,14 @@ export interface Pair {
 const uidsOf = (inputs: Job['inputs']): string[] =>
   (inputs ?? []).map((input) => String((input as { sop_instance_uid?: string }).sop_instance_uid ?? ''));
 
-/** The overlays of a job by the image that each was made of, in the order of the inputs. */
+/** The overlays of a job (or, without any, one image for each input) by the image that each was made of, in their order. */
 export function pairs(job: Job): Pair[] {
   const sources = uidsOf(job.inputs);
   const bySource = new Map<string, Output>();
-  for (const output of job.outputs ?? []) {
-    if (output.role !== 'overlay') continue;
+  const outputs = job.outputs ?? [];
+  const overlays = outputs.filter((output) => output.role === 'overlay');
+  const images = outputs.filter((output) => output.role === 'image');
+  for (const output of overlays.length === 0 && images.length === sources.length ? images : overlays) {
     const source = output.source_sop_instance_uid ?? sources[output.source ?? -1];
     if (source) bySource.set(source, output);
   }

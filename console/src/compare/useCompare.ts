@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type RefObject, useEffect, useState } from 'react';
+import { type RefObject, useEffect, useRef, useState } from 'react';
+import { text } from '../dicomweb/model';
 import type { Bench, StackImage, View } from '../viewer/engine';
-import { Linker } from './links';
+import { type Follow, Linker } from './links';
 
 export interface Compare {
   bench: Bench;
@@ -14,15 +15,20 @@ interface Options {
   left: RefObject<HTMLDivElement | null>;
   right: RefObject<HTMLDivElement | null>;
   images: { left: StackImage[]; right: StackImage[] } | undefined;
+  first: number;
   onSlice: (index: number) => void;
-  onDrawn: () => void;
+  onFailed: (message: string) => void;
 }
 
-/** Two linked viewports, taken down with the component. */
-export function useCompare({ left, right, images, onSlice, onDrawn }: Options): Compare | undefined {
-  const [compare, setCompare] = useState<Compare>();
+const modalityOf = (images: StackImage[]) => text(images[0]?.instance ?? {}, 'Modality');
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: who listens does not change what is mounted
+/** Two viewports with the means to link them, taken down with the component. */
+export function useCompare({ left, right, images, first, ...events }: Options): Compare | undefined {
+  const [compare, setCompare] = useState<Compare>();
+  const latest = useRef(events);
+  latest.current = events;
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `first` is where to begin, not where to go
   useEffect(() => {
     const one = left.current;
     const other = right.current;
@@ -30,29 +36,41 @@ export function useCompare({ left, right, images, onSlice, onDrawn }: Options): 
     let bench: Bench | undefined;
     let isOver = false;
     const observer = new ResizeObserver(() => bench?.resize());
-    (async () => {
+    const open = async () => {
       const engine = await import('../viewer/engine');
       await engine.start();
       if (isOver) return;
       bench = new engine.Bench();
-      const linker = new Linker();
+      const linker = new Linker(modalityOf(images.left) === modalityOf(images.right));
       const views: { left?: View; right?: View } = {};
       const listen = (from: 'left' | 'right', to: 'left' | 'right') => {
-        const pass = (kind: 'slice' | 'camera' | 'window') => () => {
+        const pass = (kind: Follow) => {
           if (views[from] && views[to]) linker.pass(kind, views[from], views[to]);
-          if (kind === 'slice' && views[from]) onSlice(views[from].slice);
         };
-        return { onSlice: pass('slice'), onCamera: pass('camera'), onWindow: pass('window'), onRendered: onDrawn };
+        return {
+          onSlice: (index: number) => {
+            pass('slice');
+            if (from === 'left') latest.current.onSlice(index);
+          },
+          onWindow: () => pass('window'),
+          onCamera: () => pass('camera'),
+        };
       };
-      linker.links = { slice: false, camera: false, window: false }; // nobody follows before both are there
-      views.left = bench.add('left', one, listen('left', 'right'));
-      views.right = bench.add('right', other, listen('right', 'left'));
-      await Promise.all([views.left.show(images.left, 0), views.right.show(images.right, 0)]);
-      linker.links = { slice: true, camera: true, window: true };
+      const made = {
+        left: bench.add('left', one, listen('left', 'right')),
+        right: bench.add('right', other, listen('right', 'left')),
+      };
+      await Promise.all([made.left.show(images.left, first), made.right.show(images.right, first)]);
       if (isOver) return;
+      linker.begin(made.left);
+      linker.begin(made.right);
+      Object.assign(views, made);
       observer.observe(one);
-      setCompare({ bench, left: views.left, right: views.right, linker });
-    })().catch(() => undefined); // what failed shows as an empty viewport; its request said why
+      setCompare({ bench, ...made, linker });
+    };
+    open().catch((error: unknown) => {
+      if (!isOver) latest.current.onFailed(error instanceof Error ? error.message : String(error));
+    });
     return () => {
       isOver = true;
       observer.disconnect();
