@@ -9,14 +9,21 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/array.h"
 #include "base/time.h"
 
 #include "http/http-range.h"
+
+/* What a socket takes at once anyhow. */
+#define SMALL_BYTES ((uint64_t) 16 * 1024)
 
 typedef void (*AddHeader)(void *to, const char *name, const char *value);
 
@@ -247,6 +254,9 @@ enum MHD_Result cor_http_priv_answer(CorHttpRequest *req)
     if (req->res.kind == HTTP_STREAM || req->res.kind == HTTP_PULL || status == 101) {
         atomic_store(&req->conn->deadline_ms, 0);
     } else {
+        if (bytes > SMALL_BYTES) {
+            cor_http_priv_limit_patience(req->conn);
+        }
         atomic_store(&req->conn->deadline_ms,
                      cor_time_ms() + options->idle_timeout_ms +
                          (int64_t) (bytes / (uint64_t) options->bytes_per_s_min) * 1000);
@@ -279,6 +289,14 @@ bool cor_http_priv_answer_raw(CorHttpRequest *req)
     }
     return send(req->conn->fd, cor_string_text(text), cor_string_size(text),
                 MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t) cor_string_size(text);
+}
+
+void cor_http_priv_limit_patience(const HttpConn *conn)
+{
+    unsigned int patience_ms =
+        (unsigned int) COR_MIN(2 * conn->server->options.request_timeout_ms, (int64_t) INT_MAX);
+
+    (void) setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms));
 }
 
 void cor_http_priv_send_timeout(int fd)

@@ -227,6 +227,10 @@ enum MHD_Result cor_http_priv_answer(CorHttpRequest *req);
 bool cor_http_priv_answer_raw(CorHttpRequest *req);
 void cor_http_priv_send_timeout(int fd);
 
+/* End the connection when its peer confirms nothing of what was sent for twice the request
+ * time-out: it has vanished without a word, or does not read. */
+void cor_http_priv_limit_patience(const HttpConn *conn);
+
 /* http-response.c */
 void cor_http_priv_res_init(CorHttpResponse *res);
 void cor_http_priv_res_done(CorHttpResponse *res);

@@ -12,8 +12,6 @@
  * libmicrohttpd's).  When the response goes, on_end() comes, exactly once. */
 #include "http/http-pull.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,7 +21,7 @@
 
 #include "http/http-priv.h"
 
-enum { BLOCK = 256 * 1024, PATIENCE_MS = 60000 };
+enum { BLOCK = 256 * 1024 };
 
 struct CorHttpPull {
     atomic_uint refs;
@@ -211,15 +209,12 @@ struct MHD_Response *cor_http_priv_pull_response(CorHttpPull *pull, CorHttpReque
     struct MHD_Response *response = MHD_create_response_from_callback(
         size == COR_HTTP_PULL_ANY ? MHD_SIZE_UNKNOWN : size,
         (size_t) COR_MIN(size, (uint64_t) BLOCK), on_read, pull, on_free);
-    const unsigned int patience_ms = PATIENCE_MS;
 
     if (!response) {
         on_free(pull);
         return NULL;
     }
-    /* A peer that vanished without a word is noticed when it does not confirm what was sent. */
-    (void) setsockopt(req->conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms,
-                      sizeof(patience_ms));
+    cor_http_priv_limit_patience(req->conn);
     pull->req = req;
     (void) pthread_mutex_lock(&pull->mutex);
     pull->connection = req->connection;

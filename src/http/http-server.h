@@ -101,13 +101,15 @@ typedef struct CorHttpServerOptions {
     CorHttpTickets *tickets; /* for COR_HTTP_TICKET and COR_HTTP_WEBSOCKET; may be NULL */
     const char *csp;         /* Content-Security-Policy of every answer; NULL: none */
 
-    unsigned threads;           /* 0: 16 */
-    unsigned connections_max;   /* 0: 12000 */
-    size_t body_max;            /* 0: 256 KiB */
-    size_t header_max;          /* 0: 16 KiB for request line and headers */
-    int64_t request_timeout_ms; /* for line, headers and body together; 0: 30 s */
-    int64_t idle_timeout_ms;    /* between two requests of a connection; 0: 75 s */
-    int64_t bytes_per_s_min;    /* slower streams and answers are cut; 0: 32 KiB/s */
+    unsigned threads;         /* 0: 16 */
+    unsigned connections_max; /* 0: 12000 */
+    size_t body_max;          /* 0: 256 KiB */
+    size_t header_max;        /* 0: 16 KiB for request line and headers */
+    /* For line, headers and body together; 0: 30 s.  A peer that takes nothing of an answer for
+     * twice as long is cut. */
+    int64_t request_timeout_ms;
+    int64_t idle_timeout_ms; /* between two requests of a connection; 0: 75 s */
+    int64_t bytes_per_s_min; /* slower streams and answers are cut; 0: 32 KiB/s */
 
     CorHttpAccessFn on_access; /* called on the pool's threads; may be NULL */
     void *access_context;

@@ -9,8 +9,6 @@
  * libmicrohttpd's).  When the response goes, on_end() comes, exactly once. */
 #include "http/http-stream.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -298,15 +296,12 @@ struct MHD_Response *cor_http_priv_stream_response(CorHttpStream *stream, CorHtt
 {
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, on_read, stream, on_free);
-    const unsigned int patience_ms = 60000;
 
     if (!response) {
         on_free(stream);
         return NULL;
     }
-    /* A peer that vanished without a word is noticed when it does not confirm what was sent. */
-    (void) setsockopt(req->conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms,
-                      sizeof(patience_ms));
+    cor_http_priv_limit_patience(req->conn);
     (void) pthread_mutex_lock(&stream->mutex);
     stream->connection = req->connection;
     stream->fd = req->conn->fd;
