@@ -7,8 +7,11 @@ interface Fixtures {
   /** Of `corsia serve`: test.use({ options: ['--job-hosts-max=1'] }). */
   options: string[];
   server: Server;
-  /** While true the browser may say that it cannot reach the server. */
-  outage: { isExpected: boolean };
+  /**
+   * While isExpected the browser may say that it cannot reach the server; of the path `refused`, that the server
+   * answered 4xx, which a test of refusals provokes and a browser always logs.
+   */
+  outage: { isExpected: boolean; refused?: string };
 }
 
 export const test = base.extend<Fixtures>({
@@ -28,9 +31,12 @@ export const test = base.extend<Fixtures>({
   page: async ({ page, outage }, use) => {
     const complaints: string[] = [];
     const isNetwork = (text: string) => /ERR_|WebSocket connection|Failed to load resource/.test(text);
+    const isRefusal = (text: string, url: string) =>
+      /status of 4\d\d/.test(text) && outage.refused !== undefined && new URL(url).pathname === outage.refused;
     page.on('console', (message) => {
-      if (message.type() === 'error' && !(outage.isExpected && isNetwork(message.text())))
-        complaints.push(`${message.text()} ${message.location().url}`);
+      const [text, { url }] = [message.text(), message.location()];
+      if (message.type() === 'error' && !(outage.isExpected && isNetwork(text)) && !isRefusal(text, url))
+        complaints.push(`${text} ${url}`);
     });
     page.on('pageerror', (error) => complaints.push(error.message));
     await page.addInitScript(() => {

@@ -18,11 +18,23 @@ window.addEventListener('storage', (event) => {
   if (event.key === storageKey) tell();
 });
 
+function keep(id: string): string {
+  localStorage.setItem(storageKey, id);
+  tell();
+  return id;
+}
+
 async function provision(): Promise<string> {
   const { client_id } = await sendJson<Provisioned>('POST', '/provision', {});
-  localStorage.setItem(storageKey, client_id);
-  tell();
-  return client_id;
+  return keep(client_id);
+}
+
+/** Go on as a client that there is already.  False if the server does not take the id: then it gives another one. */
+export async function adoptClientId(id: string): Promise<boolean> {
+  const { client_id } = await sendJson<Provisioned>('POST', '/provision', { client_id: id });
+  if (client_id !== id) return false;
+  keep(id);
+  return true;
 }
 
 /** The id, asking the server for one if there is none; any number of callers ask once. */

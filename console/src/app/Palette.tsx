@@ -32,6 +32,7 @@ function useCommands(onHelp: () => void): Command[] {
   const pages = [
     ['/', 'nav.studies'],
     ['/upload', 'nav.upload'],
+    ['/run', 'nav.run'],
     ['/jobs', 'nav.jobs'],
     ['/operations', 'nav.operations'],
   ] as const;

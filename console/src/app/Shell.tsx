@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { AppShell, Group, NativeSelect, Text, useMantineColorScheme } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { Link, Outlet } from '@tanstack/react-router';
+import { Link, Outlet, useNavigate } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { languages } from '../i18n';
 import { ConnectionBadge } from '../live/ConnectionBadge';
@@ -17,6 +17,7 @@ import { TokenGate } from './TokenGate';
 const pages = [
   { to: '/', label: 'nav.studies' },
   { to: '/upload', label: 'nav.upload' },
+  { to: '/run', label: 'nav.run' },
   { to: '/jobs', label: 'nav.jobs' },
   { to: '/operations', label: 'nav.operations' },
 ] as const;
@@ -27,7 +28,19 @@ export function Shell() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const [isHelpOpen, help] = useDisclosure(false);
   const [isPaletteOpen, palette] = useDisclosure(false);
-  useKeys('everywhere', { help: help.open, palette: palette.open });
+  const [isClientOpen, client] = useDisclosure(false);
+  const navigate = useNavigate();
+  const go = (to: (typeof pages)[number]['to']) => () => void navigate({ to });
+  useKeys('everywhere', {
+    help: help.open,
+    palette: palette.open,
+    goStudies: go('/'),
+    goUpload: go('/upload'),
+    goRun: go('/run'),
+    goJobs: go('/jobs'),
+    goOperations: go('/operations'),
+    client: client.toggle,
+  });
 
   return (
     <AppShell header={{ height: 48 }} padding="md">
@@ -48,7 +61,7 @@ export function Shell() {
           </Group>
           <Group gap="xs" wrap="nowrap">
             <ConnectionBadge />
-            <ClientBadge />
+            <ClientBadge isOpen={isClientOpen} onChange={(isOpen) => (isOpen ? client.open() : client.close())} />
             <NativeSelect
               size="xs"
               aria-label={t('app.language')}

@@ -3,7 +3,7 @@
 import { type HotkeyItem, useHotkeys } from '@mantine/hooks';
 import { presets } from '../viewer/presets';
 
-export type KeyScope = 'everywhere' | 'viewer' | 'compare' | 'job' | 'upload';
+export type KeyScope = 'everywhere' | 'viewer' | 'compare' | 'job' | 'upload' | 'run';
 
 export interface KeyEntry {
   scope: KeyScope;
@@ -38,6 +38,12 @@ function looking<Scope extends 'viewer' | 'compare'>(scope: Scope) {
 const table = [
   { scope: 'everywhere', action: 'palette', keys: ['mod+K'] },
   { scope: 'everywhere', action: 'help', keys: ['shift+?', '?'] },
+  { scope: 'everywhere', action: 'goStudies', keys: ['shift+S'] },
+  { scope: 'everywhere', action: 'goUpload', keys: ['shift+U'] },
+  { scope: 'everywhere', action: 'goRun', keys: ['shift+R'] },
+  { scope: 'everywhere', action: 'goJobs', keys: ['shift+J'] },
+  { scope: 'everywhere', action: 'goOperations', keys: ['shift+O'] },
+  { scope: 'everywhere', action: 'client', keys: ['shift+C'] },
   { scope: 'viewer', action: 'next', keys: ['ArrowDown', 'ArrowRight'] },
   { scope: 'viewer', action: 'previous', keys: ['ArrowUp', 'ArrowLeft'] },
   { scope: 'viewer', action: 'tenOn', keys: ['PageDown'] },
@@ -74,6 +80,7 @@ const table = [
   { scope: 'job', action: 'again', keys: ['A'] },
   { scope: 'job', action: 'changed', keys: ['E'] },
   { scope: 'job', action: 'cancel', keys: ['X'] },
+  { scope: 'run', action: 'start', keys: ['mod+Enter'] },
   { scope: 'upload', action: 'files', keys: ['F'] },
   { scope: 'upload', action: 'folder', keys: ['D'] },
   { scope: 'upload', action: 'retry', keys: ['T'] },

@@ -9,6 +9,7 @@ import {
 } from '@tanstack/react-router';
 import { CompareSearch } from '../compare/CompareSearch';
 import { JobFilters, JobSearch } from '../jobs/useJobs';
+import { RunSearch } from '../run/search';
 import { StudyFilters } from '../studies/filters';
 import { ViewerSearch } from '../viewer/ViewerSearch';
 import { Shell } from './Shell';
@@ -55,6 +56,12 @@ const upload = createRoute({
   path: '/upload',
   component: lazyRouteComponent(() => import('../upload/UploadPage'), 'UploadPage'),
 });
+const run = createRoute({
+  getParentRoute: () => root,
+  path: '/run',
+  validateSearch: (search) => RunSearch.parse(search),
+  component: lazyRouteComponent(() => import('../run/RunPage'), 'RunPage'),
+});
 const operations = createRoute({
   getParentRoute: () => root,
   path: '/operations',
@@ -62,7 +69,7 @@ const operations = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([studies, study, viewer, jobs, job, compare, upload, operations]),
+  routeTree: root.addChildren([studies, study, viewer, jobs, job, compare, upload, run, operations]),
   history: createHashHistory(),
 });
 

@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import type { Job } from '../api/schema';
 import { useKeys } from '../app/keys';
 import { RunForm, type RunTarget } from '../run/RunForm';
+import { wordsOf } from '../run/schema';
 import { useAlgorithms } from '../run/useAlgorithms';
 import { duration, elapsedMs, useNow } from './elapsed';
 import { Failure } from './Failure';
@@ -44,7 +45,7 @@ export function JobPage() {
       </Anchor>
       <div>
         <Title order={1} size="h3">
-          {algorithm?.title ?? job.algo_id}
+          {algorithm ? wordsOf(algorithm, i18n.language).title : job.algo_id}
         </Title>
         <Text size="sm" c="dimmed">
           {job.algo_id} {job.algo_version} · {t('jobs.id')} <span data-testid="job-id">{job.job_id}</span>

@@ -24,7 +24,9 @@ export function Measurements({ job, algorithm }: { job: Job; algorithm: Algorith
               <Group gap="xs" mb={4}>
                 {label ? <ColorSwatch color={`rgb(${label.rgb.join(' ')})`} size={14} withShadow={false} /> : null}
                 <Title order={3} size="h6">
-                  {card.label ? (label?.name ?? card.label.replaceAll('_', ' ')) : t('jobs.figure.whole')}
+                  {card.label
+                    ? t(`jobs.label.${card.label}`, { defaultValue: label?.name ?? card.label.replaceAll('_', ' ') })
+                    : t('jobs.figure.whole')}
                 </Title>
                 {card.isFound ? null : (
                   <Badge size="xs" variant="light" color="gray">

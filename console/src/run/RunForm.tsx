@@ -13,13 +13,14 @@ import {
   TextInput,
 } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ensureClientId } from '../api/client-id';
 import { ApiError, sendJson } from '../api/http';
 import type { Accepted, Algorithm, Job, Pacs } from '../api/schema';
+import { useKeys } from '../app/keys';
 import { SchemaForm } from './SchemaForm';
-import { changed, defaults, fieldOfPointer, type Params, type ParamsSchema, problems } from './schema';
+import { changed, defaults, fieldOfPointer, type Params, type ParamsSchema, problems, wordsOf } from './schema';
 import { useAlgorithms } from './useAlgorithms';
 
 type Scope = NonNullable<Pacs['scope']>;
@@ -33,6 +34,7 @@ export interface RunTarget {
 
 interface Props {
   target: RunTarget;
+  algorithm?: string;
   /** A run to begin from: its values are taken, and what is changed of them is marked. */
   earlier?: Job;
   onAccepted: (jobId: string) => void;
@@ -40,10 +42,10 @@ interface Props {
 
 const reference = { study: 'study_id', series: 'series_id', image: 'image_id' } as const;
 
-export function RunForm({ target: given, earlier, onAccepted }: Props) {
-  const { t } = useTranslation();
+export function RunForm({ target: given, algorithm: wanted, earlier, onAccepted }: Props) {
+  const { t, i18n } = useTranslation();
   const { data, error } = useAlgorithms();
-  const [id, setId] = useState(earlier?.algo_id ?? null);
+  const [id, setId] = useState(earlier?.algo_id ?? wanted ?? null);
 
   if (error) return <Alert color="red">{error.message}</Alert>;
   if (!data) return <Loader aria-label={t('app.loading')} />;
@@ -53,7 +55,12 @@ export function RunForm({ target: given, earlier, onAccepted }: Props) {
       <Select
         size="xs"
         label={t('run.algorithm')}
-        data={data.items.map((item) => ({ value: item.id, label: `${item.title} (${item.id})` }))}
+        data={data.items.map((item) => ({
+          value: item.id,
+          label: `${wordsOf(item, i18n.language).title} (${item.id})`,
+        }))}
+        searchable
+        nothingFoundMessage={t('run.noAlgorithm')}
         value={chosen?.id ?? null}
         onChange={setId}
         allowDeselect={false}
@@ -88,7 +95,7 @@ const outputsOf = (job: Job | undefined): string[] | undefined =>
   (job?.request as { outputs?: string[] } | undefined)?.outputs;
 
 function AlgorithmForm({ algorithm, target: given, earlier, onAccepted }: AlgorithmFormProps) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const queries = useQueryClient();
   const schema = algorithm.params_schema as ParamsSchema;
   const scopes = algorithm.scopes as Scope[];
@@ -118,18 +125,31 @@ function AlgorithmForm({ algorithm, target: given, earlier, onAccepted }: Algori
   });
   const refusal = run.error instanceof ApiError ? run.error : null;
   const refusedField = fieldOfPointer(refusal?.pointer);
-  const errors = refusedField && refusal ? { ...wrong, [refusedField]: refusal.message } : wrong;
+  const refusedTarget = /^\/pacs\/(study|series|image)_id$/.exec(refusal?.pointer ?? '')?.[1];
+  const errors = Object.fromEntries(
+    Object.entries(wrong).map(([name, { kind, bound }]) => [name, t(`run.fault.${kind}`, { bound })]),
+  );
+  if (refusedField && refusal) errors[refusedField] = refusal.message;
+  const form = useRef<HTMLFormElement>(null);
+  useKeys('run', { start: () => form.current?.requestSubmit() });
+  const start = () => {
+    if (Object.keys(wrong).length === 0) run.mutate();
+  };
 
   return (
     <form
+      ref={form}
       aria-label={t('run.title')}
       onSubmit={(event) => {
         event.preventDefault();
-        run.mutate();
+        start();
+      }}
+      onChange={() => {
+        if (run.isError) run.reset(); // what was refused is not what stands there now
       }}
     >
       <Stack gap="sm">
-        <Text size="sm">{algorithm.description}</Text>
+        <Text size="sm">{wordsOf(algorithm, i18n.language).description}</Text>
         {earlier && earlier.algo_version !== algorithm.version ? (
           <Alert color="yellow">
             {t('run.otherVersion', { before: earlier.algo_version, now: algorithm.version })}
@@ -151,7 +171,7 @@ function AlgorithmForm({ algorithm, target: given, earlier, onAccepted }: Algori
               description={t('run.idHint')}
               value={target[name]}
               onChange={(event) => setTarget({ ...target, [name]: event.currentTarget.value })}
-              error={refusal?.pointer === `/pacs/${reference[name]}` ? refusal.message : undefined}
+              error={refusedTarget === name ? refusal?.message : undefined}
               required
               data-testid={`target-${name}`}
             />
@@ -179,7 +199,7 @@ function AlgorithmForm({ algorithm, target: given, earlier, onAccepted }: Algori
               ))}
           </Group>
         </Checkbox.Group>
-        {run.error && !refusedField ? (
+        {run.error && !refusedField && !refusedTarget ? (
           <Alert color="red" title={t('run.refused')}>
             {run.error.message}
           </Alert>

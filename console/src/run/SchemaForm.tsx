@@ -36,7 +36,7 @@ export function SchemaForm({ schema, value, earlier, errors, onChange }: Props) 
     <Stack gap="xs">
       {all.filter((field) => !field.schema['x-advanced']).map(row)}
       {advanced.length > 0 ? (
-        <Accordion variant="separated">
+        <Accordion variant="separated" {...(advanced.some((field) => errors[field.name]) ? { value: 'advanced' } : {})}>
           <Accordion.Item value="advanced">
             <Accordion.Control>{t('run.advanced')}</Accordion.Control>
             <Accordion.Panel>
@@ -58,12 +58,18 @@ interface InputProps {
   onChange: (value: unknown) => void;
 }
 
-/** "0 to 10 px": what may be typed. */
-function range({ schema, unit }: Field, to: string): string {
+/** "0 to 10 px; default 1.5.": what may be typed, and what is taken where nothing is. */
+function useRange({ schema, unit }: Field): string {
+  const { t, i18n } = useTranslation();
   const low = schema.minimum ?? schema.exclusiveMinimum;
   const high = schema.maximum ?? schema.exclusiveMaximum;
-  const bounds = [low, high].filter((bound) => bound !== undefined).join(` ${to} `);
-  return [bounds, unit].filter(Boolean).join(' ');
+  const usual = schema.default === undefined ? '' : t('run.usual', { value: said(schema.default, i18n.language) });
+  const bounds =
+    low === undefined || high === undefined
+      ? ''
+      : t('run.range', { low: said(low, i18n.language), high: said(high, i18n.language) });
+  const words = [[bounds, unit].filter(Boolean).join(' '), usual].filter(Boolean).join('; ');
+  return words && `${words}.`;
 }
 
 const said = (value: unknown, language: string): string =>
@@ -74,6 +80,7 @@ const said = (value: unknown, language: string): string =>
 function Input({ field, value, was, error, onChange }: InputProps) {
   const { t, i18n } = useTranslation();
   const { schema } = field;
+  const range = useRange(field);
   const label = was ? (
     <>
       {field.title}{' '}
@@ -90,7 +97,7 @@ function Input({ field, value, was, error, onChange }: InputProps) {
     return (
       <Select
         {...common}
-        description={field.description}
+        description={[field.description, range].filter(Boolean).join(' ')}
         data={schema.enum.map(String)}
         value={value === undefined ? null : String(value)}
         onChange={(next) => onChange(schema.enum?.find((choice) => String(choice) === next))}
@@ -112,11 +119,12 @@ function Input({ field, value, was, error, onChange }: InputProps) {
     return (
       <NumberInput
         {...common}
-        description={[field.description, range(field, t('run.to'))].filter(Boolean).join(' ')}
+        description={[field.description, range].filter(Boolean).join(' ')}
         value={typeof value === 'number' ? value : ''}
         onChange={(next) => onChange(typeof next === 'number' ? next : undefined)}
         allowDecimal={schema.type === 'number'}
         decimalSeparator={i18n.language === 'it' ? ',' : '.'}
+        allowedDecimalSeparators={[',', '.']}
         step={schema.multipleOf ?? (schema.type === 'integer' ? 1 : 0.1)}
         suffix={field.unit ? ` ${field.unit}` : undefined}
         min={schema.minimum}

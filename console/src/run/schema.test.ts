@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { changed, defaults, fieldOfPointer, fields, type ParamsSchema, problems } from './schema';
+import { changed, defaults, fieldOfPointer, fields, type ParamsSchema, problems, wordsOf } from './schema';
 
 const real = JSON.parse(readFileSync('../schema/algorithms/processing_1.json', 'utf8')) as ParamsSchema;
 const schema: ParamsSchema = {
@@ -28,9 +28,30 @@ test('defaults are taken from the schema and not sent back', () => {
   expect(changed(schema, { a: 'any', b: 2, c: true })).toEqual({ b: 2, c: true });
 });
 
-test('what is out of range is said by field', () => {
+test('what is out of range is said by field, with the bound', () => {
   expect(problems(schema, { a: 'any', b: 1 })).toEqual({});
-  expect(Object.keys(problems(schema, { a: 'up', b: 11 })).sort()).toEqual(['a', 'b']);
+  expect(problems(schema, { a: 'up', b: 11 })).toEqual({ a: { kind: 'choice' }, b: { kind: 'high', bound: 10 } });
+  expect(problems(schema, { a: 'any', b: -1 })).toEqual({ b: { kind: 'low', bound: 0 } });
+  expect(problems(schema, { a: 'any', b: undefined })).toEqual({ b: { kind: 'missing' } });
+  const whole: ParamsSchema = { type: 'object', properties: { n: { type: 'integer' } } };
+  expect(problems(whole, { n: 1.5 })).toEqual({ n: { kind: 'integer' } });
+});
+
+test('an algorithm is called what its language calls it', () => {
+  const algorithm = { title: 'Liver', description: 'Finds it.', params_schema: real };
+  expect(wordsOf(algorithm, 'it').title).toBe('Fegato per finestra e soglia');
+  expect(wordsOf(algorithm, 'en')).toEqual({ title: 'Liver', description: 'Finds it.' });
+});
+
+test('every field of every algorithm has Italian words', () => {
+  for (const name of readdirSync('../schema/algorithms')) {
+    const one = JSON.parse(readFileSync(`../schema/algorithms/${name}`, 'utf8')) as ParamsSchema;
+    for (const field of fields(one, 'it')) {
+      const words = field.schema['x-i18n']?.it;
+      expect(words?.title && words.description, `${name}: ${field.name}`).toBeTruthy();
+    }
+    expect(one['x-i18n']?.it?.title && one['x-i18n'].it.description, name).toBeTruthy();
+  }
 });
 
 test("a real algorithm's defaults are valid", () => {

@@ -22,7 +22,7 @@ export interface FieldSchema {
   'x-unit'?: string;
   'x-order'?: number;
   'x-advanced'?: boolean;
-  'x-i18n'?: Record<string, { title?: string; description?: string }>;
+  'x-i18n'?: Record<string, { title?: string; description?: string; unit?: string }>;
 }
 
 export interface ParamsSchema {
@@ -54,7 +54,7 @@ export function fields(schema: ParamsSchema, language: string): Field[] {
         schema: field,
         title: words?.title ?? field.title ?? name,
         description: words?.description ?? field.description ?? '',
-        unit: field['x-unit'] ?? '',
+        unit: words?.unit ?? field['x-unit'] ?? '',
       };
     })
     .sort((a, b) => (a.schema['x-order'] ?? 1e6) - (b.schema['x-order'] ?? 1e6));
@@ -77,11 +77,49 @@ export function changed(schema: ParamsSchema, params: Params): Params {
   );
 }
 
+/** What an algorithm is called and does, in the language's words where its schema has them. */
+export function wordsOf(
+  { title, description, params_schema }: { title: string; description: string; params_schema: unknown },
+  language: string,
+): { title: string; description: string } {
+  return { title, description, ...(params_schema as ParamsSchema)['x-i18n']?.[language] };
+}
+
+export interface Fault {
+  /** A key of run.fault. */
+  kind: 'missing' | 'low' | 'high' | 'integer' | 'step' | 'choice' | 'other';
+  bound?: number;
+}
+
+/** Of zod's issues only what a person can mend. */
+function fault(issue: z.core.$ZodIssue): Fault {
+  switch (issue.code) {
+    case 'too_small':
+      return { kind: 'low', bound: Number(issue.minimum) };
+    case 'too_big':
+      return { kind: 'high', bound: Number(issue.maximum) };
+    case 'not_multiple_of':
+      return { kind: 'step', bound: issue.divisor };
+    case 'invalid_value':
+      return { kind: 'choice' };
+    case 'invalid_type':
+      return { kind: issue.expected === 'int' ? 'integer' : 'missing' };
+    default:
+      return { kind: 'other' };
+  }
+}
+
 /** What is wrong, by field; '' is the whole.  The server is the judge; this only spares the way to it. */
-export function problems(schema: ParamsSchema, params: Params): Record<string, string> {
+export function problems(schema: ParamsSchema, params: Params): Record<string, Fault> {
   const checked = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]).safeParse(params);
-  if (checked.success) return {};
-  return Object.fromEntries(checked.error.issues.map((issue) => [String(issue.path[0] ?? ''), issue.message]));
+  const wrong = checked.success
+    ? {}
+    : Object.fromEntries(checked.error.issues.map((issue) => [String(issue.path[0] ?? ''), fault(issue)]));
+  for (const [name, field] of Object.entries(schema.properties ?? {})) {
+    // a number that was taken out of its field: the server would take the default, which nobody sees
+    if (params[name] === undefined && field.default !== undefined) wrong[name] = { kind: 'missing' };
+  }
+  return wrong;
 }
 
 /** The field that a JSON pointer into a request means ("/params/sigma": sigma); undefined if none. */
