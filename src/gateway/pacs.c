@@ -88,14 +88,24 @@ static int64_t pacs_expiry_s(const CorGateway *gateway)
     return gateway->options.config->presign_pacs_ms / 1000;
 }
 
-static bool append_images(CorGateway *gateway, const CorCatalogInstances *images, json_t *list,
-                          CorError *err)
+/* What one image is in a listing; its UIDs only for who asks, as the reference has none. */
+static json_t *image_json(CorGateway *gateway, const CorCatalogInstance *image, bool has_uids)
+{
+    json_t *url = cor_gateway_priv_url(gateway, image->bucket, image->key, pacs_expiry_s(gateway));
+
+    if (!has_uids) {
+        return json_pack("{s:o, s:s}", "url", url, "key", image->key);
+    }
+    return json_pack("{s:o, s:s, s:s, s:s, s:s}", "url", url, "key", image->key,
+                     "study_instance_uid", image->study_instance_uid, "series_instance_uid",
+                     image->series_instance_uid, "sop_instance_uid", image->sop_instance_uid);
+}
+
+static bool append_images(CorGateway *gateway, const CorCatalogInstances *images, bool has_uids,
+                          json_t *list, CorError *err)
 {
     for (size_t i = 0; i < images->len; i++) {
-        const CorCatalogInstance *image = images->items[i];
-        json_t *url =
-            cor_gateway_priv_url(gateway, image->bucket, image->key, pacs_expiry_s(gateway));
-        if (json_array_append_new(list, json_pack("{s:o, s:s}", "url", url, "key", image->key))) {
+        if (json_array_append_new(list, image_json(gateway, images->items[i], has_uids))) {
             return cor_fail(err, COR_ERR_NOMEM, "out of memory for a listing");
         }
     }
@@ -103,7 +113,7 @@ static bool append_images(CorGateway *gateway, const CorCatalogInstances *images
 }
 
 static void link_to_next_images(CorHttpResponse *res, const CorCatalogImagesOptions *options,
-                                const char *last_key)
+                                bool has_uids, const char *last_key)
 {
     COR_CLEANUP(cor_string_freep) CorString *link = cor_string_new(32768);
 
@@ -114,7 +124,7 @@ static void link_to_next_images(CorHttpResponse *res, const CorCatalogImagesOpti
         cor_string_printf(link, "&series_id=");
         cor_percent_encode(link, options->series_id, "");
     }
-    cor_string_printf(link, "&after=");
+    cor_string_printf(link, "%s&after=", has_uids ? "&uids=true" : "");
     cor_percent_encode(link, last_key, "");
     cor_http_res_header(res, "Link", "%s>; rel=\"next\"", cor_string_text(link));
 }
@@ -126,10 +136,16 @@ static void list_images(CorGateway *gateway, const char *study, CorHttpRequest *
     ImagePage page = {.options = {.study_id = study,
                                   .series_id = cor_http_req_query(req, "series_id"),
                                   .after = cor_http_req_query(req, "after")}};
+    const char *uids = cor_http_req_query(req, "uids");
+    bool has_uids = uids && strcmp(uids, "true") == 0;
     COR_CLEANUP(cor_json_freep) json_t *list = json_array();
     CorError err = {0};
     int64_t limit = 0;
 
+    if (uids && !has_uids && strcmp(uids, "false") != 0) {
+        cor_http_problem(res, 400, "/uids", "uids is true or false");
+        return;
+    }
     if (!cor_http_req_query_integer(req, "limit", range, range[1], &limit, &err)) {
         cor_http_fail(res, NULL, &err);
         return;
@@ -140,12 +156,12 @@ static void list_images(CorGateway *gateway, const char *study, CorHttpRequest *
         return;
     }
     COR_CLEANUP(cor_catalog_instances_freep) CorCatalogInstances *images = page.images;
-    if (!append_images(gateway, images, list, &err)) {
+    if (!append_images(gateway, images, has_uids, list, &err)) {
         cor_http_fail(res, NULL, &err);
         return;
     }
     if (images->has_more && images->len > 0) {
-        link_to_next_images(res, &page.options, images->items[images->len - 1]->key);
+        link_to_next_images(res, &page.options, has_uids, images->items[images->len - 1]->key);
     }
     cor_http_res_json(res, 200, COR_TAKE(list));
 }

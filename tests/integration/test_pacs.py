@@ -83,6 +83,18 @@ def test_a_listing_has_every_object_whatever_its_extension_sorted_by_key(server)
         assert all(set(image) == {"url", "key"} for image in listed)
 
 
+def test_a_listing_has_uids_for_who_asks(server):
+    first, *_rest = images(server, "liver1/ds/D55", uids="true", limit=1)
+    assert first["key"] == min(KEYS, key=str.encode)
+    assert first["study_instance_uid"] == slices.uid("D55")
+    assert first["series_instance_uid"] == slices.uid("D55", "A")
+    assert first["sop_instance_uid"] == slices.uid("D55", "A", first["key"])
+    page = server.get("/pacs/studies/liver1/ds/D55/images?uids=true&limit=1")
+    assert "sop_instance_uid" in server.get(page.links["next"]["url"]).json()[0]
+    assert set(images(server, "liver1/ds/D55", uids="false")[0]) == {"url", "key"}
+    assert server.get("/pacs/studies/liver1/ds/D55/images?uids=1").status_code == 400
+
+
 def test_a_series_narrows_the_listing_with_its_subfolders(server):
     in_a = [key for key in KEYS if "/A/" in key]
     for study, series in (("liver1/ds/D55", "300/A"), ("liver1/ds/D55", "300/A/"), (slices.uid("D55"), "300/A"),

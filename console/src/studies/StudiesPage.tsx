@@ -2,9 +2,10 @@
 import { Alert, Group, Loader, Stack, Text, Title } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
+import { type DataSet, text } from '../dicomweb/model';
 import { StudyFilterBar } from './StudyFilterBar';
 import { StudyTable } from './StudyTable';
-import { useStudies } from './useStudies';
+import { useStudies, useStudyByKey } from './useStudies';
 
 const route = getRouteApi('/');
 
@@ -13,7 +14,10 @@ export function StudiesPage() {
   const filters = route.useSearch();
   const navigate = route.useNavigate();
   const studies = useStudies(filters);
-  const items = studies.data?.pages.flatMap((page) => page.items) ?? [];
+  const byKey = useStudyByKey(filters).data;
+  const found = studies.data?.pages.flatMap((page) => page.items) ?? [];
+  const uidOf = (study: DataSet) => text(study, 'StudyInstanceUID');
+  const items = byKey ? [byKey, ...found.filter((study) => uidOf(study) !== uidOf(byKey))] : found;
 
   return (
     <Stack gap="sm">

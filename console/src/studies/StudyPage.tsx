@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Alert, Anchor, Group, Loader, SimpleGrid, Stack, Text, Title } from '@mantine/core';
+import { Alert, Anchor, Badge, Card, Group, Loader, Stack, Text, Title } from '@mantine/core';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { resource, thumbnail } from '../dicomweb/client';
 import { type DataSet, date, number, text } from '../dicomweb/model';
 import { Picture } from '../dicomweb/Picture';
+import { ByKey } from './ByKey';
+import { groups, type Part } from './parts';
 import { useStudy } from './useStudies';
 
 const route = getRouteApi('/studies/$study');
 
 export function StudyPage() {
+  const { study } = route.useParams();
+  const navigate = route.useNavigate();
+
+  return (
+    <ByKey study={study} onFound={(found) => void navigate({ params: { study: found.study }, replace: true })}>
+      <Study uid={study} />
+    </ByKey>
+  );
+}
+
+function Study({ uid }: { uid: string }) {
   const { t, i18n } = useTranslation();
-  const { study: uid } = route.useParams();
   const { data, error, isPending } = useStudy(uid);
 
   if (isPending) return <Loader aria-label={t('app.loading')} />;
@@ -22,7 +34,7 @@ export function StudyPage() {
       </Alert>
     );
   }
-  const { study, series } = data;
+  const { study, parts } = data;
   const facts = [
     text(study, 'PatientID'),
     date(text(study, 'PatientBirthDate'), i18n.language),
@@ -30,6 +42,10 @@ export function StudyPage() {
     date(text(study, 'StudyDate'), i18n.language),
     text(study, 'StudyDescription'),
     text(study, 'AccessionNumber'),
+    t('studies.counts', {
+      series: parts.length,
+      instances: parts.reduce((sum, part) => sum + imagesOf(part), 0),
+    }),
   ];
   return (
     <Stack gap="md">
@@ -40,48 +56,94 @@ export function StudyPage() {
         <Title order={1} size="h3">
           {text(study, 'PatientName') || t('studies.unnamed')}
         </Title>
-        <Text size="sm" c="dimmed">
+        <Text size="sm" c="dimmed" data-testid="study-facts">
           {facts.filter(Boolean).join(' · ')}
         </Text>
         <Text size="xs" c="dimmed" ff="monospace">
           {uid}
         </Text>
       </div>
-      <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }} component="ul" p={0} style={{ listStyle: 'none' }}>
-        {[...series].sort(bySeriesNumber).map((item) => (
-          <SeriesCard key={text(item, 'SeriesInstanceUID')} study={uid} series={item} />
+      <ul style={{ listStyle: 'none', margin: 0, padding: 0 }}>
+        {groups(parts).map(({ original, derived }) => (
+          <Card component="li" withBorder key={original.uid} mb="md" padding="sm" data-testid="series-group">
+            <Series study={uid} part={original} size={112} />
+            {derived.length > 0 ? (
+              <>
+                <Text size="xs" c="dimmed" mt="sm" mb={4} id={`derived-${original.uid}`}>
+                  {t('studies.derived')}
+                </Text>
+                <Group component="ul" aria-labelledby={`derived-${original.uid}`} gap="md" p={0} m={0}>
+                  {derived.map((part) => (
+                    <li key={part.uid} style={{ listStyle: 'none' }} data-testid="derived">
+                      <Series study={uid} part={part} original={original} size={56} />
+                    </li>
+                  ))}
+                </Group>
+              </>
+            ) : null}
+          </Card>
         ))}
-      </SimpleGrid>
+      </ul>
     </Stack>
   );
 }
 
-const bySeriesNumber = (a: DataSet, b: DataSet) =>
-  (number(a, 'SeriesNumber') ?? 1e9) - (number(b, 'SeriesNumber') ?? 1e9);
+const imagesOf = ({ series }: Part) => number(series, 'NumberOfSeriesRelatedInstances') ?? 0;
 
-function SeriesCard({ study, series }: { study: string; series: DataSet }) {
+/** Where one looks at a series: a Segmentation on its original. */
+function address(study: string, { uid, instance, series }: Part, original: Part | undefined): string {
+  const view = (one: string) => `#/view/${encodeURIComponent(study)}/${encodeURIComponent(one)}`;
+  if (text(series, 'Modality') === 'SEG' && original) return `${view(original.uid)}?overlay=${instance}`;
+  return view(uid);
+}
+
+interface Props {
+  study: string;
+  part: Part;
+  original?: Part;
+  size: number;
+}
+
+function Series({ study, part, original, size }: Props) {
   const { t } = useTranslation();
-  const uid = text(series, 'SeriesInstanceUID');
+  const { series, uid } = part;
 
   return (
-    <li>
-      <Group wrap="nowrap" align="start">
-        <Picture src={thumbnail({ study, series: uid })} size={96} />
-        <div>
-          <Anchor component={Link} to={`/view/${encodeURIComponent(study)}/${encodeURIComponent(uid)}`} fw={600}>
-            {text(series, 'SeriesDescription') || t('studies.series', { number: text(series, 'SeriesNumber') })}
-          </Anchor>
+    <Group wrap="nowrap" align="start" gap="sm">
+      {part.hasPixels ? (
+        <Picture src={thumbnail({ study, series: uid })} size={size} />
+      ) : (
+        <NoPicture series={series} size={size} />
+      )}
+      <div>
+        <Anchor href={address(study, part, original)} fw={600} size={original ? 'sm' : 'md'}>
+          {text(series, 'SeriesDescription') || t('studies.series', { number: text(series, 'SeriesNumber') })}
+        </Anchor>
+        <Group gap={6}>
+          <Badge size="xs" variant="light" color={original ? 'gray' : 'blue'}>
+            {text(series, 'Modality') || '?'}
+          </Badge>
           <Text size="sm" c="dimmed">
-            {[
-              text(series, 'Modality'),
-              t('studies.images', { count: number(series, 'NumberOfSeriesRelatedInstances') ?? 0 }),
-            ].join(' · ')}
+            {t('studies.images', { count: imagesOf(part) })}
           </Text>
-          <Anchor size="sm" href={`${resource({ study, series: uid })}/metadata`}>
+        </Group>
+        {original ? null : (
+          <Anchor size="xs" href={`${resource({ study, series: uid })}/metadata`}>
             {t('studies.metadata')}
           </Anchor>
-        </div>
-      </Group>
-    </li>
+        )}
+      </div>
+    </Group>
+  );
+}
+
+/** In the place of a picture, for what has none: a report. */
+function NoPicture({ series, size }: { series: DataSet; size: number }) {
+  return (
+    <Group justify="center" w={size} h={size} bg="var(--mantine-color-default-hover)" aria-hidden>
+      <Text size="sm" c="dimmed">
+        {text(series, 'Modality')}
+      </Text>
+    </Group>
   );
 }

@@ -14,6 +14,9 @@ interface Props {
   onEnd: () => void;
 }
 
+/** Where there is nothing else there is no picture. */
+const withoutPixels = new Set(['SR', 'PR', 'KO', 'RTSTRUCT', 'RTPLAN', 'RTRECORD', 'REG', 'ECG', 'AU', 'DOC', 'PLAN']);
+
 const uidOf = (study: DataSet) => text(study, 'StudyInstanceUID');
 
 export function StudyTable({ studies, ...rest }: Props) {
@@ -25,7 +28,11 @@ export function StudyTable({ studies, ...rest }: Props) {
     cell,
   });
   const columns = [
-    column('picture', '56px', (study) => <Picture src={thumbnail({ study: uidOf(study) }, 96)} size={48} />),
+    column('picture', '56px', (study) =>
+      texts(study, 'ModalitiesInStudy').some((modality) => !withoutPixels.has(modality)) ? (
+        <Picture src={thumbnail({ study: uidOf(study) }, 96)} size={48} />
+      ) : null,
+    ),
     column('patient', 'minmax(160px, 2fr)', (study) => (
       <Link to="/studies/$study" params={{ study: uidOf(study) }}>
         {text(study, 'PatientName') || t('studies.unnamed')}

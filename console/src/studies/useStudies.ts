@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { type Page, search } from '../dicomweb/client';
+import { findByKey, isUid } from '../dicomweb/keys';
 import { useChanges } from '../dicomweb/useChanges';
 import { usePolling } from '../live/LiveProvider';
 import { type StudyFilters, studyQuery } from './filters';
+import { loadParts } from './parts';
 
 const PAGE = 100;
 
@@ -23,7 +25,22 @@ export function useStudies(filters: StudyFilters) {
   });
 }
 
-/** One study with its series. */
+/** The study that was stored under a key, if what is typed in the field of ids is one. */
+export function useStudyByKey(filters: StudyFilters) {
+  const key = filters.id?.trim() ?? '';
+  return useQuery({
+    queryKey: ['dicomweb', 'key', key],
+    queryFn: async ({ signal }) => {
+      const found = await findByKey(key, signal);
+      if (!found) return null;
+      const { items } = await search('studies', { StudyInstanceUID: found.study }, signal);
+      return items[0] ?? null;
+    },
+    enabled: key !== '' && !isUid(key),
+  });
+}
+
+/** One study with its series, and what was made of what. */
 export function useStudy(study: string) {
   useChanges();
   return useQuery({
@@ -33,18 +50,7 @@ export function useStudy(study: string) {
         search('studies', { StudyInstanceUID: study }, signal),
         search(`studies/${encodeURIComponent(study)}/series`, {}, signal),
       ]);
-      return { study: found.items[0], series: series.items };
+      return { study: found.items[0], parts: await loadParts(study, series.items, signal) };
     },
-  });
-}
-
-/** The images of one series. */
-export function useInstances(study: string, series: string, isEnabled = true) {
-  useChanges();
-  return useQuery({
-    queryKey: ['dicomweb', 'instances', study, series],
-    queryFn: ({ signal }) =>
-      search(`studies/${encodeURIComponent(study)}/series/${encodeURIComponent(series)}/instances`, {}, signal),
-    enabled: isEnabled,
   });
 }

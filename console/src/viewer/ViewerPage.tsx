@@ -7,17 +7,43 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { text } from '../dicomweb/model';
 import { RunForm } from '../run/RunForm';
+import { ByKey } from '../studies/ByKey';
+import type { StackImage } from './engine';
 import { Overlays } from './Overlays';
 import { PlainView } from './PlainView';
+import { Report } from './Report';
 import { type Place, StackView } from './StackView';
 import { hasWebGl } from './useBench';
 
 const route = getRouteApi('/view/$study/$series');
+const isNamed = (uid: string) => (image: StackImage) => text(image.instance, 'SOPInstanceUID') === uid;
 const round = (value: number) => Math.round(value * 10) / 10;
 
 export function ViewerPage() {
-  const { t } = useTranslation();
   const { study, series } = route.useParams();
+  const { image } = route.useSearch();
+  const navigate = route.useNavigate();
+
+  return (
+    <ByKey
+      study={study}
+      series={series}
+      image={image}
+      onFound={(found) =>
+        void navigate({
+          params: { study: found.study, series: found.series },
+          search: (old) => (image ? { ...old, image: found.instance } : old),
+          replace: true,
+        })
+      }
+    >
+      <Viewer key={series} study={study} series={series} />
+    </ByKey>
+  );
+}
+
+function Viewer({ study, series }: { study: string; series: string }) {
+  const { t } = useTranslation();
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const [canDraw] = useState(hasWebGl);
@@ -39,6 +65,8 @@ export function ViewerPage() {
     setPlace(next);
     remember(next);
   };
+  const wanted = search.image ? (images.data ?? []).findIndex(isNamed(search.image)) : -1;
+  const start = wanted >= 0 ? { ...place, slice: wanted } : place;
   const current = images.data?.[place.slice]?.instance;
 
   return (
@@ -57,14 +85,14 @@ export function ViewerPage() {
         </Alert>
       ) : null}
       {images.isPending ? <Loader aria-label={t('app.loading')} /> : null}
-      {images.data?.length === 0 ? <Alert>{t('viewer.noPixels')}</Alert> : null}
+      {images.data?.length === 0 ? <Report study={study} series={series} /> : null}
       {images.data?.length ? (
         canDraw ? (
-          <StackView images={images.data} place={place} onPlace={onPlace}>
+          <StackView images={images.data} place={start} onPlace={onPlace}>
             {(view) => <Overlays study={study} series={series} images={images.data} view={view} />}
           </StackView>
         ) : (
-          <PlainView study={study} series={series} images={images.data} place={place} onPlace={onPlace} />
+          <PlainView study={study} series={series} images={images.data} place={start} onPlace={onPlace} />
         )
       ) : null}
       <Drawer opened={isRunOpen} onClose={run.close} title={t('run.title')} position="right">

@@ -6,6 +6,8 @@ export const ViewerSearch = z.object({
   slice: z.number().int().min(1).optional().catch(undefined),
   center: z.number().optional().catch(undefined),
   width: z.number().positive().optional().catch(undefined),
+  /** The image to begin with: SOP Instance UID, or the end of the key that it was stored under. */
+  image: z.string().optional().catch(undefined),
   /** SOP Instance UID of the Segmentation that is drawn. */
   overlay: z.string().optional().catch(undefined),
 });
