@@ -260,7 +260,7 @@ bool cor_host_call(CorHostLease *lease, const CorHostRequest *request,
     if (lease->failure != COR_HOST_FAILURE_NONE) {
         return cor_fail(err, COR_ERR_BUG, "call of a host that is gone");
     }
-    if (request->fd_len > COR_HOST_INPUT_MAX || request->timeout_ms <= 0 ||
+    if (request->fd_len > COR_HOST_INPUT_MAX + COR_HOST_PART_MAX || request->timeout_ms <= 0 ||
         !json_is_object(request->json)) {
         return cor_fail(err, COR_ERR_LIMIT, "call with %zu inputs and a timeout of %lld ms",
                         request->fd_len, (long long) request->timeout_ms);

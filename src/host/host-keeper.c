@@ -202,7 +202,7 @@ static bool send_hello(const CorHostPool *pool, CorHost *host, CorError *err)
         "protocol", COR_HOST_PROTOCOL, "sandbox",
         options->sandbox == COR_HOST_SANDBOX_STRICT ? "strict" : "best-effort", "memory_max",
         (json_int_t) options->memory_max_bytes, "frame_max", (json_int_t) options->frame_max_bytes,
-        "nofile_max", COR_HOST_INPUT_MAX + OWN_FILES);
+        "nofile_max", COR_HOST_INPUT_MAX + COR_HOST_PART_MAX + OWN_FILES);
 
     if (!hello) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for hello");

@@ -13,6 +13,7 @@
 #include "base/array.h"
 #include "base/time.h"
 #include "host/host-image.h"
+#include "host/host-part.h"
 #include "host/host-renditions.h"
 
 /* Over all slices of an algorithm that measures by itself; means and deviations are those of all
@@ -28,6 +29,9 @@ typedef struct Totals {
 typedef struct Run {
     CorHostRunning running; /* first */
     Totals totals;
+    bool is_part;      /* the slices are some of a job's */
+    CorHostPart part;  /* that is written then */
+    size_t source_len; /* inputs that are images; what is behind them are parts to join */
     bool has_reported;
     int64_t emit_us;
 } Run;
@@ -46,6 +50,7 @@ static void run_done(Run *run)
     CorHostRunning *running = &run->running;
 
     cor_host_priv_run_unload(running);
+    cor_host_priv_part_done(&run->part);
     cor_host_priv_slices_done(&running->slices);
     cor_host_priv_tally_done(&running->tally);
     free(running->picture);
@@ -129,9 +134,8 @@ static bool load(void *context, size_t slice, CorAlgoSlice *ret_slice, CorError 
     return true;
 }
 
-static void add_up(Totals *totals, const CorAlgoResult *result)
+static void add_up(Totals *totals, const json_t *measured)
 {
-    const json_t *measured = result->measurements;
     double area = cor_json_number(measured, "area_px", 0);
     double mean = cor_json_number(measured, "mean_hu", 0);
     double deviation = cor_json_number(measured, "sd_hu", 0);
@@ -144,10 +148,10 @@ static void add_up(Totals *totals, const CorAlgoResult *result)
 }
 
 /* What the algorithm says of a slice, and what was measured of each label. */
-static bool measure(CorHostRunning *run, const CorAlgoResult *result, CorError *err)
+static bool measure(CorHostRunning *run, const json_t *said, bool is_found, CorError *err)
 {
-    json_t *json = result->measurements ? json_copy(result->measurements)
-                                        : json_pack("{s:b}", "found", result->is_found);
+    json_t *json =
+        said ? json_copy((json_t *) (uintptr_t) said) : json_pack("{s:b}", "found", is_found);
 
     if (!json || json_object_set_new(json, "labels", cor_host_priv_tally_slice(&run->tally)) != 0) {
         json_decref(json);
@@ -166,6 +170,15 @@ static bool take_image(CorHostRunning *run, const CorAlgoResult *result, CorErro
     return cor_host_priv_render_image(run, result, err);
 }
 
+static bool take_mask(CorHostRunning *run, const CorAlgoResult *result, const CorAlgoSlice *slice,
+                      CorError *err)
+{
+    return cor_host_priv_tally_add(&run->tally, result->slice, slice, result->mask,
+                                   run->slices.items[result->slice].extent_mm, err) &&
+           measure(run, result->measurements, result->is_found, err) &&
+           cor_host_priv_render_slice(run, result, err);
+}
+
 static bool take(Run *run, const CorAlgoResult *result, CorError *err)
 {
     CorHostRunning *running = &run->running;
@@ -181,14 +194,11 @@ static bool take(Run *run, const CorAlgoResult *result, CorError *err)
     emitted->is_emitted = true;
     if (result->is_found) {
         running->found_len++;
-        add_up(&run->totals, result);
+        add_up(&run->totals, result->measurements);
     }
-    if (result->image) {
-        return take_image(running, result, err);
-    }
-    return cor_host_priv_tally_add(&running->tally, result->slice, &slice, result->mask,
-                                   emitted->extent_mm, err) &&
-           measure(running, result, err) && cor_host_priv_render_slice(running, result, err);
+    return (result->image ? take_image(running, result, err)
+                          : take_mask(running, result, &slice, err)) &&
+           (!run->is_part || cor_host_priv_part_add(&run->part, running, result, err));
 }
 
 static bool emit(void *context, const CorAlgoResult *result, CorError *err)
@@ -210,6 +220,76 @@ static bool conclude(void *context, const json_t *measurements, CorError *err)
     }
     run->conclusion = json_deep_copy(measurements);
     return run->conclusion || cor_fail(err, COR_ERR_NOMEM, "out of memory for measurements");
+}
+
+/* --- parts --- */
+
+/* A slice of which another host has made everything that belongs to it alone. */
+static bool join_slice(Run *run, size_t index, const CorHostPartSlice *slice, CorError *err)
+{
+    CorHostRunning *running = &run->running;
+    const CorAlgoResult result = {.slice = index, .is_found = slice->is_found};
+    CorAlgoSlice values;
+
+    if (slice->is_found) {
+        running->found_len++;
+        add_up(&run->totals, slice->said);
+    }
+    if (slice->is_image) {
+        return true;
+    }
+    const CorHostCountedSlice counted = {.slice = index,
+                                         .labels = slice->labels,
+                                         .label_len = slice->label_len,
+                                         .interval_mm = running->slices.items[index].extent_mm};
+    return describe(run, index, &values, err) &&
+           cor_host_priv_tally_join(&running->tally, &counted, &values, err) &&
+           measure(running, slice->said, slice->is_found, err) &&
+           cor_host_priv_render_slice(running, &result, err);
+}
+
+static bool join(Run *run, CorError *err)
+{
+    COR_CLEANUP(cor_host_priv_parts_done) CorHostParts parts = {0};
+    CorHostRunning *running = &run->running;
+
+    if (!cor_host_priv_parts_read(running, run->source_len, &parts, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < parts.slice_len; i++) {
+        if (!cor_host_priv_check(running->host, err) ||
+            !join_slice(run, i, &parts.slices[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What is asked for is shared between the parts, which make the objects of their slices, and the
+ * run that joins them, which makes the rest. */
+static bool read_division(Run *run, const json_t *request, CorError *err)
+{
+    CorHostRunning *running = &run->running;
+    CorHostWishes *wishes = &running->wishes;
+    size_t input_len = cor_host_priv_input_len(running->host);
+    json_int_t part_len = cor_json_integer(request, "parts", 0);
+
+    run->is_part = cor_json_boolean(request, "part", false);
+    if (part_len < 0 || (uint64_t) part_len > input_len || (run->is_part && part_len > 0)) {
+        return cor_fail(err, COR_ERR_INVALID, "a run has %lld parts", (long long) part_len);
+    }
+    run->source_len = input_len - (size_t) part_len;
+    if ((run->is_part || part_len > 0) && running->algorithm->is_volumetric) {
+        return cor_fail(err, COR_ERR_UNSUPPORTED, "%s needs all slices at once",
+                        running->algorithm->id);
+    }
+    if (run->is_part) {
+        *wishes = (CorHostWishes){.overlay = wishes->overlay, .image = wishes->image};
+        return cor_host_priv_part_begin(&run->part, err);
+    }
+    wishes->overlay = wishes->overlay && part_len == 0;
+    wishes->image = wishes->image && part_len == 0;
+    return true;
 }
 
 /* --- the request --- */
@@ -354,7 +434,7 @@ static bool summarise(Run *run, CorError *err)
     return true;
 }
 
-static bool compute(Run *run, CorError *err)
+static bool run_algorithm(Run *run, CorError *err)
 {
     CorHostRunning *running = &run->running;
     CorAlgoJob job = {.params = running->params,
@@ -366,30 +446,52 @@ static bool compute(Run *run, CorError *err)
                       .conclude = conclude,
                       .context = run};
 
-    if (!report(run, 0, err)) {
-        return false;
+    if (running->algorithm->run(&job, err)) {
+        return true;
     }
-    if (!running->algorithm->run(&job, err)) {
-        if (running->loaded < running->slices.len && err->code != COR_ERR_CANCELLED) {
-            cor_error_wrap(err, "image %s",
-                           running->slices.items[running->loaded].source.sop_instance_uid);
-        }
+    if (running->loaded < running->slices.len && err->code != COR_ERR_CANCELLED) {
+        cor_error_wrap(err, "image %s",
+                       running->slices.items[running->loaded].source.sop_instance_uid);
+    }
+    return false;
+}
+
+static bool compute(Run *run, CorError *err)
+{
+    CorHostRunning *running = &run->running;
+    bool is_join = run->source_len < cor_host_priv_input_len(running->host);
+
+    if (!report(run, 0, err) || !(is_join ? join(run, err) : run_algorithm(run, err))) {
         return false;
     }
     int64_t before_us = cor_time_us();
-    bool ok = summarise(run, err) && cor_host_priv_render_run(running, err);
+    bool ok = run->is_part ? cor_host_priv_part_send(&run->part, running, err)
+                           : summarise(run, err) && cor_host_priv_render_run(running, err);
     run->emit_us += cor_time_us() - before_us;
     return ok && cor_host_priv_progress(running->host, 1, "compute", err);
+}
+
+/* Where the slices lie in the patient: [index of the input, frame from 1 or 0], one per slice. */
+static json_t *describe_order(const CorHostSlices *slices)
+{
+    json_t *order = json_array();
+
+    for (size_t i = 0; i < slices->len; i++) {
+        const CorHostSlice *slice = &slices->items[i];
+        json_int_t frame = slice->source.frames > 1 ? (json_int_t) slice->source.frame + 1 : 0;
+        (void) json_array_append_new(order, json_pack("[I, I]", (json_int_t) slice->input, frame));
+    }
+    return order;
 }
 
 static bool run_request(CorHostContext *context, const json_t *request, json_t **ret_result,
                         CorError *err)
 {
-    COR_CLEANUP(run_done) Run run = {.running = {.host = context}};
+    COR_CLEANUP(run_done) Run run = {.running = {.host = context}, .part = {.fd = -1}};
     CorHostRunning *running = &run.running;
 
-    if (!read_request(running, request, err) ||
-        !cor_host_priv_slices_read(context, &running->slices, err)) {
+    if (!read_request(running, request, err) || !read_division(&run, request, err) ||
+        !cor_host_priv_slices_read(context, run.source_len, &running->slices, err)) {
         return false;
     }
     running->loaded = running->slices.len;
@@ -399,9 +501,12 @@ static bool run_request(CorHostContext *context, const json_t *request, json_t *
     }
     double total_ms = (double) (cor_time_us() - before_us) / 1000;
     *ret_result =
-        json_pack("{s:b, s:s, s:O, s:{s:f, s:f}}", "found", running->found_len > 0, "algo_version",
+        json_pack("{s:b, s:s, s:O*, s:{s:f, s:f}}", "found", running->found_len > 0, "algo_version",
                   running->algorithm->version, "measurements", running->summary, "timing_ms",
                   "compute", total_ms - (double) run.emit_us / 1000, "total", total_ms);
+    if (*ret_result && run.source_len < cor_host_priv_input_len(context)) {
+        (void) json_object_set_new(*ret_result, "order", describe_order(&running->slices));
+    }
     return *ret_result || cor_fail(err, COR_ERR_NOMEM, "out of memory for a result");
 }
 

@@ -311,6 +311,7 @@ void cor_host_pool_stats(CorHostPool *pool, CorHostPoolStats *ret_stats)
     stats.idle = count.by_state[COR_HOST_IDLE];
     stats.busy = count.by_state[COR_HOST_LEASED];
     stats.waiting = pool->waiter_len;
+    stats.max = pool->options.max;
     stats.starts = pool->starts;
     stats.losses = pool->losses;
     stats.calls = pool->calls;

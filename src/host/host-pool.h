@@ -33,6 +33,7 @@
 
 #define COR_HOST_POOL_MAX 64      /* hosts in one pool */
 #define COR_HOST_INPUT_MAX 4096   /* descriptors of one call */
+#define COR_HOST_PART_MAX 64      /* parts of one run */
 #define COR_HOST_OUTPUT_MAX 16384 /* output frames of one call, a bound on what a host may send */
 
 #define COR_HOST_LAYER_NO_NEW_PRIVS (1u << 0)
@@ -76,6 +77,7 @@ typedef struct CorHostPoolStats {
     size_t idle;     /* ready and leased by nobody */
     size_t busy;     /* leased */
     size_t waiting;  /* threads that wait for a lease */
+    size_t max;      /* what alive may become */
     uint64_t starts; /* processes started since the pool began */
     uint64_t losses; /* hosts that crashed, outgrew their memory or hung */
     uint64_t calls;  /* calls made */
@@ -101,7 +103,7 @@ typedef struct CorHostCallbacks {
 typedef struct CorHostRequest {
     const json_t *json;   /* object with "op"; "id" and "fds" are added */
     const int *fds;       /* borrowed; readable, offset ignored */
-    size_t fd_len;        /* at most COR_HOST_INPUT_MAX */
+    size_t fd_len;        /* at most COR_HOST_INPUT_MAX and COR_HOST_PART_MAX */
     const json_t *inputs; /* NULL, or an array of fd_len objects that describe the descriptors */
     int64_t timeout_ms;   /* for the whole call; greater than 0 */
 } CorHostRequest;
@@ -120,6 +122,9 @@ typedef struct CorHostRun {
     const json_t *outputs; /* array of the roles that are wanted; NULL: all that there are */
     const CorHostInput *inputs;
     size_t input_len;         /* 1 to COR_HOST_INPUT_MAX */
+    bool is_part;             /* the inputs are some of a job's: cor_host_can_split() */
+    const int *parts;         /* of all slices of the inputs: join them; borrowed */
+    size_t part_len;          /* at most COR_HOST_PART_MAX; 0: the run is whole */
     int64_t accepted_unix_ms; /* becomes the dates inside the derived objects (invariant 5) */
     int64_t timeout_ms;       /* of the algorithm */
 } CorHostRun;
@@ -263,10 +268,17 @@ COR_MUSTCHECK bool cor_host_call(CorHostLease *lease, const CorHostRequest *requ
  *    "found":bool, "measurements":{…}, "record":{catalogue record of the file}}
  * The result is {"found":bool, "algo_version":…, "measurements":{…},
  *   "timing_ms":{"compute":…, "total":…}}.
+ *
+ * A run that is a part makes what belongs to each of its slices and, last, one output with role
+ * "part".  The run that is given the parts of all slices makes what belongs to them all; its result
+ * has one more member, "order": [index of the input, frame from 1 or 0] of each slice, as they lie.
  */
 COR_MUSTCHECK bool cor_host_run(CorHostLease *lease, const CorHostRun *run,
                                 const CorHostCallbacks *callbacks, json_t **ret_result,
                                 CorError *err);
+
+/** True if the slices of a job may be given to several hosts: none depends on another. */
+bool cor_host_can_split(const char *algo_id);
 
 /**
  * Read the header of a DICOM file: the catalogue record of dicom/dicom.h's cor_dicom_index_json(),

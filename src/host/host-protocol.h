@@ -41,6 +41,10 @@
  *              inputs in the `input` frames: {sop_instance_uid, series_instance_uid}.
  *              -> outputs with role "overlay" as cor_host_run() says; found, algo_version,
  *                 measurements, timing_ms
+ *              part: true makes what belongs to each slice alone, and an output with role "part"
+ *              instead of what is made of them all.  parts: n says that the last n files are such
+ *              outputs, which together have all slices of the others; what is made of them all
+ *              follows, and order: [[index of the input, frame from 1 or 0]], one per slice
  *   cancel     with the id of the running request, at any time.
  *              No answer of its own: the request ends, as a rule with the error `cancelled`.
  *

@@ -98,8 +98,7 @@ static bool make_record(const CorHostObject *object, json_t **ret_record, CorErr
     return ok;
 }
 
-/* No two objects of a run may have one UID. */
-static bool note_uid(CorHostRunning *run, const char *uid, CorError *err)
+bool cor_host_priv_note_uid(CorHostRunning *run, const char *uid, CorError *err)
 {
     for (size_t i = 0; i < run->uid_len; i++) {
         if (strcmp(run->uids[i], uid) == 0) {
@@ -195,7 +194,7 @@ static bool send_object(CorHostRunning *run, const CorHostObject *object, CorErr
 
     break_rendition(object);
     if (!cor_dicom_gate(&gate, object->file, object->size, &why) ||
-        !note_uid(run, object->sop_instance_uid, &why)) {
+        !cor_host_priv_note_uid(run, object->sop_instance_uid, &why)) {
         return why.code == COR_ERR_DENIED ? send_refused(run, object, &why, err)
                                           : cor_fail(err, why.code, "%s", why.text);
     }

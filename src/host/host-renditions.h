@@ -15,5 +15,8 @@
 COR_MUSTCHECK bool cor_host_priv_render_slice(CorHostRunning *run, const CorAlgoResult *result,
                                               CorError *err);
 
+/** Note the UID of something that was made: no two of a run may have one.  DENIED if they do. */
+COR_MUSTCHECK bool cor_host_priv_note_uid(CorHostRunning *run, const char *uid, CorError *err);
+
 /** Make what the whole run gives, when everything was emitted. */
 COR_MUSTCHECK bool cor_host_priv_render_run(CorHostRunning *run, CorError *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "algo/algo.h"
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -304,13 +305,26 @@ static json_t *run_json(const CorHostRun *run)
     return json;
 }
 
+/* The division of a job, if it has one. */
+static bool add_division(json_t *json, const CorHostRun *run)
+{
+    return (!run->is_part || json_object_set_new(json, "part", json_true()) == 0) &&
+           (run->part_len == 0 ||
+            json_object_set_new(json, "parts", json_integer((json_int_t) run->part_len)) == 0);
+}
+
 static bool describe_inputs(const CorHostRun *run, int *fds, json_t *inputs, CorError *err)
 {
-    for (size_t i = 0; i < run->input_len; i++) {
-        const CorHostInput *input = &run->inputs[i];
-        json_t *item = json_pack("{s:s, s:s}", "sop_instance_uid", input->sop_instance_uid,
-                                 "series_instance_uid", input->series_instance_uid);
-        fds[i] = input->fd;
+    size_t len = run->input_len + run->part_len;
+
+    for (size_t i = 0; i < len; i++) {
+        bool is_part = i >= run->input_len;
+        const CorHostInput *input = is_part ? NULL : &run->inputs[i];
+        json_t *item = is_part
+                           ? json_object()
+                           : json_pack("{s:s, s:s}", "sop_instance_uid", input->sop_instance_uid,
+                                       "series_instance_uid", input->series_instance_uid);
+        fds[i] = is_part ? run->parts[i - run->input_len] : input->fd;
         if (json_array_append_new(inputs, item) < 0) {
             return cor_fail(err, COR_ERR_NOMEM, "out of memory for a request");
         }
@@ -321,14 +335,16 @@ static bool describe_inputs(const CorHostRun *run, int *fds, json_t *inputs, Cor
 bool cor_host_run(CorHostLease *lease, const CorHostRun *run, const CorHostCallbacks *callbacks,
                   json_t **ret_result, CorError *err)
 {
-    if (run->input_len < 1 || run->input_len > COR_HOST_INPUT_MAX) {
+    if (run->input_len < 1 || run->input_len > COR_HOST_INPUT_MAX ||
+        run->part_len > COR_HOST_PART_MAX) {
         return cor_fail(err, COR_ERR_LIMIT, "run over %zu inputs", run->input_len);
     }
 
     COR_CLEANUP(cor_json_freep) json_t *json = run_json(run);
     COR_CLEANUP(cor_json_freep) json_t *inputs = json_array();
-    int *fds = cor_new_array(int, run->input_len);
-    bool ok = json && inputs && fds;
+    size_t fd_len = run->input_len + run->part_len;
+    int *fds = cor_new_array(int, fd_len);
+    bool ok = json && inputs && fds && add_division(json, run);
 
     if (!ok) {
         (void) cor_fail(err, COR_ERR_NOMEM, "out of memory for a request");
@@ -337,11 +353,18 @@ bool cor_host_run(CorHostLease *lease, const CorHostRun *run, const CorHostCallb
     if (ok) {
         CorHostRequest request = {.json = json,
                                   .fds = fds,
-                                  .fd_len = run->input_len,
+                                  .fd_len = fd_len,
                                   .inputs = inputs,
                                   .timeout_ms = run->timeout_ms};
         ok = cor_host_call(lease, &request, callbacks, ret_result, err);
     }
     free(fds);
     return ok;
+}
+
+bool cor_host_can_split(const char *algo_id)
+{
+    const CorAlgorithm *algorithm = cor_algo_find(algo_id);
+
+    return algorithm && !algorithm->is_volumetric;
 }

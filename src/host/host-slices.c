@@ -179,10 +179,8 @@ static bool find_extents(CorHostSlices *slices, CorError *err)
     return true;
 }
 
-static bool read_inputs(CorHostContext *context, CorHostSlices *slices, CorError *err)
+static bool read_inputs(CorHostContext *context, size_t len, CorHostSlices *slices, CorError *err)
 {
-    size_t len = cor_host_priv_input_len(context);
-
     for (size_t i = 0; i < len; i++) {
         if (!cor_host_priv_check(context, err) || !read_input(context, i, slices, err)) {
             if (err->code != COR_ERR_CANCELLED) {
@@ -198,10 +196,9 @@ static bool read_inputs(CorHostContext *context, CorHostSlices *slices, CorError
     return find_extents(slices, err);
 }
 
-bool cor_host_priv_slices_read(CorHostContext *context, CorHostSlices *ret_slices, CorError *err)
+bool cor_host_priv_slices_read(CorHostContext *context, size_t len, CorHostSlices *ret_slices,
+                               CorError *err)
 {
-    size_t len = cor_host_priv_input_len(context);
-
     if (len == 0) {
         return cor_fail(err, COR_ERR_INVALID, "there is no input");
     }
@@ -209,7 +206,7 @@ bool cor_host_priv_slices_read(CorHostContext *context, CorHostSlices *ret_slice
     if (!slices.items) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for slices");
     }
-    if (!read_inputs(context, &slices, err)) {
+    if (!read_inputs(context, len, &slices, err)) {
         cor_host_priv_slices_done(&slices);
         return false;
     }

@@ -37,14 +37,14 @@ typedef struct CorHostSlices {
 } CorHostSlices;
 
 /**
- * Read the headers of all inputs and put them in order: by place along the normal if all lie in one
- * series and are parallel, else by series, instance number, SOP Instance UID and frame.
+ * Read the headers of the first len inputs and put them in order: by place along the normal if all
+ * lie in one series and are parallel, else by series, instance number, SOP Instance UID and frame.
  *
  * A slice stands for the median of the distances between neighbours, divided by the number of
  * slices at its place; the only one of a request for its thickness.
  */
-COR_MUSTCHECK bool cor_host_priv_slices_read(CorHostContext *context, CorHostSlices *ret_slices,
-                                             CorError *err);
+COR_MUSTCHECK bool cor_host_priv_slices_read(CorHostContext *context, size_t len,
+                                             CorHostSlices *ret_slices, CorError *err);
 
 /** Free them; all zero afterwards. */
 void cor_host_priv_slices_done(CorHostSlices *slices);

@@ -25,11 +25,17 @@ bool cor_host_priv_tally_init(CorHostTally *tally, const CorAlgoLabel *labels, s
     return true;
 }
 
-void cor_host_priv_tally_done(CorHostTally *tally)
+void cor_host_priv_tally_forget(CorHostTally *tally)
 {
     for (size_t i = 0; i < tally->mask_len; i++) {
         free(tally->masks[i].bits);
     }
+    tally->mask_len = 0;
+}
+
+void cor_host_priv_tally_done(CorHostTally *tally)
+{
+    cor_host_priv_tally_forget(tally);
     free(tally->masks);
     free(tally->now);
     free(tally->total);
@@ -114,49 +120,49 @@ static void add_up(CorHostCount *total, const CorHostCount *now)
     total->slices++;
 }
 
-static bool keep_mask(CorHostTally *tally, size_t slice, size_t label, const CorPlane *plane,
-                      const uint8_t *mask)
+/* Keep a mask, whose memory is taken. */
+static bool keep_bits(CorHostTally *tally, size_t slice, size_t label, uint8_t *bits)
 {
-    size_t len = plane->width_px * plane->height_px;
-    uint8_t number = tally->labels[label].number;
-
     if (tally->mask_len == tally->mask_room) {
         size_t room = tally->mask_room ? 2 * tally->mask_room : 64;
         CorHostMask *more = realloc(tally->masks, room * sizeof(*more)); // style-ok: a doubling
         if (!more) {
+            free(bits);
             return false;
         }
         tally->masks = more;
         tally->mask_room = room;
-    }
-    uint8_t *bits = cor_new_array(uint8_t, (len + 7) / 8);
-    if (!bits) {
-        return false;
-    }
-    for (size_t i = 0; i < len; i++) {
-        bits[i / 8] |= (uint8_t) ((mask[i] == number) << i % 8);
     }
     tally->masks[tally->mask_len++] = (CorHostMask){
         .slice = slice, .label = label, .bits = bits, .pixels = tally->now[label].pixels};
     return true;
 }
 
-bool cor_host_priv_tally_add(CorHostTally *tally, size_t slice, const CorAlgoSlice *values,
-                             const uint8_t *mask, double interval_mm, CorError *err)
+static bool keep_mask(CorHostTally *tally, size_t slice, size_t label, const CorPlane *plane,
+                      const uint8_t *mask)
 {
-    const CorPlane *plane = &values->plane;
-    double pixel_mm2 = values->row_spacing_mm * values->column_spacing_mm;
+    size_t len = plane->width_px * plane->height_px;
+    uint8_t number = tally->labels[label].number;
+    uint8_t *bits = cor_new_array(uint8_t, cor_host_priv_mask_bytes(plane));
 
+    if (!bits) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        bits[i / 8] |= (uint8_t) ((mask[i] == number) << i % 8);
+    }
+    return keep_bits(tally, slice, label, bits);
+}
+
+/* What was counted of a slice becomes part of the run. */
+static void add_slice(CorHostTally *tally, size_t slice, const CorAlgoSlice *values,
+                      double interval_mm)
+{
+    double pixel_mm2 = values->row_spacing_mm * values->column_spacing_mm;
     uint64_t pixels = 0;
 
-    memset(tally->now, 0, tally->label_len * sizeof(*tally->now));
     tally->has_area = pixel_mm2 > 0;
     tally->has_volume = pixel_mm2 > 0 && interval_mm > 0;
-    for (size_t y = 0; y < plane->height_px; y++) {
-        if (!count_row(tally, plane, y, mask + y * plane->width_px)) {
-            return cor_fail(err, COR_ERR_BUG, "a mask has a number that is no label's");
-        }
-    }
     for (size_t i = 0; i < tally->label_len; i++) {
         CorHostCount *now = &tally->now[i];
         if (now->pixels == 0) {
@@ -166,13 +172,57 @@ bool cor_host_priv_tally_add(CorHostTally *tally, size_t slice, const CorAlgoSli
         now->volume_mm3 = now->area_mm2 * interval_mm;
         pixels += now->pixels;
         add_up(&tally->total[i], now);
-        if (tally->keeps_masks && !keep_mask(tally, slice, i, plane, mask)) {
-            return cor_fail(err, COR_ERR_NOMEM, "out of memory for masks");
-        }
     }
     if (pixels > tally->largest_px || (pixels == tally->largest_px && slice < tally->largest)) {
         tally->largest = slice;
         tally->largest_px = pixels;
+    }
+}
+
+size_t cor_host_priv_mask_bytes(const CorPlane *plane)
+{
+    return (plane->width_px * plane->height_px + 7) / 8;
+}
+
+bool cor_host_priv_tally_add(CorHostTally *tally, size_t slice, const CorAlgoSlice *values,
+                             const uint8_t *mask, double interval_mm, CorError *err)
+{
+    const CorPlane *plane = &values->plane;
+
+    memset(tally->now, 0, tally->label_len * sizeof(*tally->now));
+    for (size_t y = 0; y < plane->height_px; y++) {
+        if (!count_row(tally, plane, y, mask + y * plane->width_px)) {
+            return cor_fail(err, COR_ERR_BUG, "a mask has a number that is no label's");
+        }
+    }
+    add_slice(tally, slice, values, interval_mm);
+    for (size_t i = 0; tally->keeps_masks && i < tally->label_len; i++) {
+        if (tally->now[i].pixels > 0 && !keep_mask(tally, slice, i, plane, mask)) {
+            return cor_fail(err, COR_ERR_NOMEM, "out of memory for masks");
+        }
+    }
+    return true;
+}
+
+bool cor_host_priv_tally_join(CorHostTally *tally, const CorHostCountedSlice *counted,
+                              const CorAlgoSlice *values, CorError *err)
+{
+    size_t bits_size = cor_host_priv_mask_bytes(&values->plane);
+
+    memset(tally->now, 0, tally->label_len * sizeof(*tally->now));
+    for (size_t i = 0; i < counted->label_len; i++) {
+        tally->now[counted->labels[i].label] = counted->labels[i].count;
+    }
+    add_slice(tally, counted->slice, values, counted->interval_mm);
+    for (size_t i = 0; tally->keeps_masks && i < counted->label_len; i++) {
+        const CorHostCounted *label = &counted->labels[i];
+        uint8_t *bits = cor_new_array(uint8_t, bits_size);
+        if (bits) {
+            memcpy(bits, label->bits, bits_size);
+        }
+        if (!bits || !keep_bits(tally, counted->slice, label->label, bits)) {
+            return cor_fail(err, COR_ERR_NOMEM, "out of memory for masks");
+        }
     }
     return true;
 }

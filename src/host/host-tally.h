@@ -48,6 +48,9 @@ typedef struct CorHostTally {
     size_t mask_room;
 } CorHostTally;
 
+/** Bytes of the mask of a slice. */
+size_t cor_host_priv_mask_bytes(const CorPlane *plane);
+
 COR_MUSTCHECK bool cor_host_priv_tally_init(CorHostTally *tally, const CorAlgoLabel *labels,
                                             size_t label_len, CorError *err);
 void cor_host_priv_tally_done(CorHostTally *tally);
@@ -61,6 +64,28 @@ void cor_host_priv_tally_done(CorHostTally *tally);
 COR_MUSTCHECK bool cor_host_priv_tally_add(CorHostTally *tally, size_t slice,
                                            const CorAlgoSlice *values, const uint8_t *mask,
                                            double interval_mm, CorError *err);
+
+/* What was counted of a label on a slice, somewhere else. */
+typedef struct CorHostCounted {
+    size_t label; /* index into the algorithm's labels */
+    CorHostCount count;
+    const uint8_t *bits; /* the mask, cor_host_priv_mask_bytes(); NULL if the tally keeps none */
+} CorHostCounted;
+
+/* A slice that another host has counted. */
+typedef struct CorHostCountedSlice {
+    size_t slice;
+    const CorHostCounted *labels; /* those that were found */
+    size_t label_len;
+    double interval_mm; /* as for cor_host_priv_tally_add() */
+} CorHostCountedSlice;
+
+/** Add a slice that another host has counted, as if it had been counted here. */
+COR_MUSTCHECK bool cor_host_priv_tally_join(CorHostTally *tally, const CorHostCountedSlice *counted,
+                                            const CorAlgoSlice *values, CorError *err);
+
+/** Forget the masks that are kept; what was counted stays. */
+void cor_host_priv_tally_forget(CorHostTally *tally);
 
 /** The figures of the labels that were found, by id: of the slice that was counted last. */
 json_t *cor_host_priv_tally_slice(const CorHostTally *tally);

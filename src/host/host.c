@@ -104,7 +104,7 @@ static bool keep_inputs(CorHostContext *context, CorHostFrame *frame, CorError *
     if (inputs && (!json_is_array(inputs) || json_array_size(inputs) != frame->fd_len)) {
         return cor_fail(err, COR_ERR_INVALID, "inputs do not match their descriptors");
     }
-    if (total > COR_HOST_INPUT_MAX) {
+    if (total > COR_HOST_INPUT_MAX + COR_HOST_PART_MAX) {
         return cor_fail(err, COR_ERR_LIMIT, "more than %d inputs", COR_HOST_INPUT_MAX);
     }
     if (total > context->fd_room) {

@@ -10,28 +10,46 @@
 #include "base/hash.h"
 #include "job/derived.h"
 
-/* Add an output to the result, with where it lies. */
-static bool list_output(CorWork *work, const json_t *output, const char *bucket, const char *key,
-                        const CorBlobPut *put, CorError *err)
+/* Where an object lies. */
+typedef struct Place {
+    const char *bucket;
+    char key[COR_KEY_SIZE];
+    CorBlobPut put;
+} Place;
+
+/* Add an output to the result, with where it lies; shares of a job do so at once. */
+static bool list_output(CorWorkShare *share, const json_t *output, const Place *place,
+                        const json_t **ret_listed, CorError *err)
 {
+    CorWorker *worker = share->work->worker;
     char hex[COR_SHA256_HEX_SIZE];
     json_t *stored = json_copy((json_t *) output);
 
-    if (!stored || json_object_set_new(stored, "bucket", json_string(bucket)) != 0 ||
-        json_object_set_new(stored, "key", json_string(key)) != 0 ||
-        json_object_set_new(stored, "sha256",
-                            json_string(cor_hex_encode(put->sha256, COR_SHA256_SIZE, hex))) != 0 ||
-        json_object_set_new(stored, "stored_unix_ms", json_integer(put->modified_unix_ms)) != 0 ||
-        json_array_append_new(work->outputs, stored) != 0) {
-        return cor_fail(err, COR_ERR_NOMEM, "out of memory for the list of outputs");
+    if (stored && share->first > 0 && json_object_get(stored, "source")) {
+        int64_t source = cor_json_integer(stored, "source", 0) + (int64_t) share->first;
+        (void) json_object_set_new(stored, "source", json_integer(source));
     }
-    return true;
+    bool ok =
+        stored && json_object_set_new(stored, "bucket", json_string(place->bucket)) == 0 &&
+        json_object_set_new(stored, "key", json_string(place->key)) == 0 &&
+        json_object_set_new(stored, "sha256",
+                            json_string(cor_hex_encode(place->put.sha256, COR_SHA256_SIZE, hex))) ==
+            0 &&
+        json_object_set_new(stored, "stored_unix_ms", json_integer(place->put.modified_unix_ms)) ==
+            0;
+    (void) pthread_mutex_lock(&worker->mutex);
+    ok = ok && json_array_append(share->work->outputs, stored) == 0;
+    (void) pthread_mutex_unlock(&worker->mutex);
+    json_decref(stored);
+    *ret_listed = stored; /* the list has it */
+    return ok || cor_fail(err, COR_ERR_NOMEM, "out of memory for the list of outputs");
 }
 
 /* Beside what the gate refused, in words: why, and of what. */
-static bool store_reason(CorWork *work, const json_t *output, char key[COR_KEY_SIZE], CorError *err)
+static bool store_reason(const CorDerived *derived, CorBlobStore *blobs, const json_t *output,
+                         char key[COR_KEY_SIZE], CorError *err)
 {
-    const CorRequest *request = &work->request;
+    const CorRequest *request = derived->request;
     char *end = strrchr(key, '.');
     COR_CLEANUP(cor_json_freep)
     json_t *reason =
@@ -39,7 +57,7 @@ static bool store_reason(CorWork *work, const json_t *output, char key[COR_KEY_S
                   request->algo_id, "algo_version", request->algo_version, "role",
                   cor_json_string(output, "role", ""), "sop_instance_uid",
                   cor_json_string(output, "sop_instance_uid", ""), "source_sop_instance_uid",
-                  request->inputs[cor_json_integer(output, "source", 0)].sop_instance_uid, "reason",
+                  request->inputs[derived->input].sop_instance_uid, "reason",
                   cor_json_string(output, "refusal", ""));
     char *text = reason ? cor_json_canonical(reason) : NULL;
 
@@ -48,37 +66,37 @@ static bool store_reason(CorWork *work, const json_t *output, char key[COR_KEY_S
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a reason");
     }
     memcpy(end, ".json", sizeof(".json"));
-    bool ok = cor_blob_put_bytes(work->worker->options.blobs, COR_BUCKET_QUARANTINE, key, text,
-                                 strlen(text), err);
+    bool ok = cor_blob_put_bytes(blobs, COR_BUCKET_QUARANTINE, key, text, strlen(text), err);
     free(text);
     return ok;
 }
 
 /* Store one output under its name; a function of the input, so that a retry overwrites. */
-bool cor_worker_priv_store_output(CorWork *work, int fd, const json_t *output, CorError *err)
+bool cor_worker_priv_store_output(CorWorkShare *share, int fd, const json_t *output,
+                                  const json_t **ret_listed, CorError *err)
 {
+    CorWork *work = share->work;
+    CorBlobStore *blobs = work->worker->options.blobs;
     bool is_object = strcmp(cor_json_string(output, "media_type", ""), "application/dicom") == 0;
     CorDerived derived = {.request = &work->request,
                           .role = cor_json_string(output, "role", ""),
                           .frame = cor_json_integer(output, "frame", 0),
                           .is_refused = json_object_get(output, "refusal") != NULL};
     int64_t source = cor_json_integer(output, "source", is_object ? -1 : 0);
-    CorBlobPut put;
-    const char *bucket = NULL;
-    char key[COR_KEY_SIZE];
+    Place place;
 
     if (fd < 0 || cor_json_integer(output, "size", -1) < 0 || source < 0 ||
-        (size_t) source >= work->request.input_len) {
+        (size_t) source >= work->request.input_len - share->first) {
         return cor_fail(err, COR_ERR_CORRUPT, "the host described an output that cannot be");
     }
-    derived.input = (size_t) source;
-    work->is_refused = work->is_refused || derived.is_refused;
-    if (!cor_derived_name(&derived, &bucket, key, err) ||
-        !cor_blob_put_file(work->worker->options.blobs, bucket, key, fd, &put, err)) {
+    derived.input = share->first + (size_t) source;
+    share->is_refused = share->is_refused || derived.is_refused;
+    if (!cor_derived_name(&derived, &place.bucket, place.key, err) ||
+        !cor_blob_put_file(blobs, place.bucket, place.key, fd, &place.put, err)) {
         return false;
     }
     if (derived.is_refused) {
-        return !is_object || store_reason(work, output, key, err);
+        return !is_object || store_reason(&derived, blobs, output, place.key, err);
     }
-    return list_output(work, output, bucket, key, &put, err);
+    return list_output(share, output, &place, ret_listed, err);
 }

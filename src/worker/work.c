@@ -14,192 +14,22 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/hash.h"
 #include "base/time.h"
 #include "job/result.h"
 #include "program/failpoint.h"
 #include "program/log.h"
 #include "program/metrics.h"
 
-#define LIST_BYTES_MAX ((size_t) 64 * 1024 * 1024)
-
 enum {
     RETRY_FIRST_MS = 250, /* after a lost host; doubles with every attempt */
     RETRY_MAX_MS = 60000,
     STORE_DELAY_MS = 1000, /* of a job that met no store; the worker waits longer than that */
     HOST_FIRST_MS = 1000,  /* while no host can be had; doubles up to RETRY_MAX_MS */
-    HOST_WAIT_MS = 30000,
     SETTLE_PAUSE_MS = 250, /* a queue that is away is asked again */
 };
 
 static CorMetric job_seconds = COR_METRIC_HISTOGRAM(
     "corsia_job_seconds", "Time that jobs spent in each stage.", "algo", "stage");
-
-static void report_progress(CorWork *work, double fraction, const char *stage)
-{
-    const CorWorkerEvents *events = &work->worker->options.events;
-
-    const CorJobProgress progress = {
-        .request = &work->request, .fraction = fraction, .stage = stage, .preview = work->preview};
-
-    work->fraction = fraction;
-    if (events->progress) {
-        events->progress(events->context, &progress);
-    }
-}
-
-/* --- fetch --- */
-
-/* The list of inputs of a large series is an object of its own. */
-static bool load_inputs(CorWork *work, CorError *err)
-{
-    COR_CLEANUP(cor_json_freep) json_t *array = NULL;
-    COR_CLEANUP(cor_bytes_unrefp) CorBytes *text = NULL;
-
-    if (work->request.input_len > 0) {
-        return true;
-    }
-    return cor_blob_read(work->worker->options.blobs, COR_BUCKET_JOBS, work->request.inputs_key,
-                         LIST_BYTES_MAX, &text, err) &&
-           cor_json_parse((const char *) cor_bytes_data(text), cor_bytes_size(text), &array, err) &&
-           cor_inputs_from_json(array, &work->request, err);
-}
-
-/* Open an input and check that it is what was pinned when the job was accepted. */
-static bool open_input(CorWork *work, const CorInput *input, int *ret_file, CorError *err)
-{
-    COR_CLEANUP(cor_object_done) CorObject object = {.file = -1};
-    uint8_t digest[COR_SHA256_SIZE];
-    char hex[COR_SHA256_HEX_SIZE];
-
-    if (!cor_blob_open_object(work->worker->options.blobs, input->bucket, input->key, &object,
-                              err)) {
-        return false;
-    }
-    if (object.size == input->size_bytes && !cor_sha256_fd(object.file, object.size, digest, err)) {
-        return false; /* it cannot be read, which does not mean that it is another */
-    }
-    if (object.size != input->size_bytes ||
-        strcmp(cor_hex_encode(digest, sizeof(digest), hex), input->sha256) != 0) {
-        return cor_fail(err, COR_ERR_CONFLICT, "the image was changed after the job was accepted");
-    }
-    *ret_file = COR_TAKE_FD(object.file);
-    return true;
-}
-
-static bool fetch(CorWork *work, CorHostInput **ret_inputs, CorError *err)
-{
-    if (!load_inputs(work, err)) {
-        return false;
-    }
-
-    size_t len = work->request.input_len;
-    CorHostInput *inputs = cor_new_array(CorHostInput, len);
-    if (!inputs) {
-        return cor_fail(err, COR_ERR_NOMEM, "out of memory for %zu inputs", len);
-    }
-    for (size_t i = 0; i < len; i++) {
-        inputs[i].fd = -1;
-    }
-    *ret_inputs = inputs; /* from here on the caller closes them */
-    for (size_t i = 0; i < len; i++) {
-        const CorInput *input = &work->request.inputs[i];
-        inputs[i].sop_instance_uid = input->sop_instance_uid;
-        inputs[i].series_instance_uid = input->series_instance_uid;
-        if (!open_input(work, input, &inputs[i].fd, err)) {
-            cor_error_wrap(err, "input %s", input->sop_instance_uid);
-            return false;
-        }
-    }
-    return true;
-}
-
-static void close_inputs(CorHostInput *inputs, size_t len)
-{
-    for (size_t i = 0; inputs && i < len; i++) {
-        cor_fd_closep(&inputs[i].fd);
-    }
-    free(inputs);
-}
-
-/* --- compute and store --- */
-
-static void on_progress(void *context, double fraction, const char *stage)
-{
-    CorWork *work = context;
-
-    if (!work->is_computing) {
-        work->is_computing = true;
-        COR_FAILPOINT(WHILE_COMPUTING);
-    }
-    report_progress(work, fraction, stage);
-}
-
-/* Of several slices the first that is found is shown at once, the others with the progress that
- * comes anyway.  The object is durable (invariant 2). */
-static void show_overlay(CorWork *work, const json_t *output)
-{
-    bool is_one_of_several =
-        work->request.input_len > 1 || json_object_get(output, "frame") != NULL;
-    bool is_first = work->preview == NULL;
-
-    if (is_one_of_several && cor_json_boolean(output, "found", false) &&
-        strcmp(cor_json_string(output, "role", ""), "overlay") == 0) {
-        work->preview = json_array_get(work->outputs, json_array_size(work->outputs) - 1);
-        if (is_first) {
-            report_progress(work, work->fraction, "compute");
-        }
-    }
-}
-
-static bool on_output(void *context, int fd, const json_t *output, CorError *err)
-{
-    CorWork *work = context;
-    int64_t start_us = cor_time_us();
-
-    work->stage = "store";
-    bool ok = cor_worker_priv_store_output(work, fd, output, err);
-    work->store_us += cor_time_us() - start_us;
-    if (ok) {
-        work->stage = "compute";
-        show_overlay(work, output);
-    }
-    return ok;
-}
-
-/* Hand the pinned inputs to a host and store what it derives.  Nothing here looks into DICOM bytes
- * (invariant 6). */
-static bool run_in_host(CorWork *work, const CorHostInput *inputs, json_t **ret_result,
-                        CorError *err)
-{
-    const CorWorkerOptions *options = &work->worker->options;
-    const CorRequest *request = &work->request;
-    COR_CLEANUP(cor_host_lease_releasep) CorHostLease *host = NULL;
-    CorHostCallbacks callbacks = {
-        .on_progress = on_progress, .on_output = on_output, .context = work};
-    CorHostRun run = {.algo_id = request->algo_id,
-                      .params = request->params,
-                      .scope = request->scope,
-                      .outputs = request->outputs,
-                      .inputs = inputs,
-                      .input_len = request->input_len,
-                      .accepted_unix_ms = request->accepted_unix_ms,
-                      .timeout_ms = options->timeout_ms};
-
-    if (!cor_host_pool_lease(options->hosts, HOST_WAIT_MS, &host, err)) {
-        return false;
-    }
-    if (!cor_worker_priv_expose_host(work, host, err)) {
-        return false;
-    }
-    work->has_had_host = true;
-    int64_t start_us = cor_time_us();
-    bool ok = cor_host_run(host, &run, &callbacks, ret_result, err);
-    work->compute_us = cor_time_us() - start_us - work->store_us;
-    work->host_failure = cor_host_lease_failure(host);
-    cor_worker_priv_hide_host(work);
-    return ok;
-}
 
 /* --- the result --- */
 
@@ -324,22 +154,15 @@ static bool run_job(CorWork *work, CorError *err)
 {
     COR_CLEANUP(cor_json_freep) json_t *host_result = NULL;
     const CorWorkerEvents *events = &work->worker->options.events;
-    CorHostInput *inputs = NULL;
 
     if (events->started) {
         events->started(events->context, &work->request, cor_message_receives(work->message));
     }
     COR_FAILPOINT(AFTER_CLAIM);
 
-    int64_t start_us = cor_time_us();
-    bool ok = fetch(work, &inputs, err);
-    work->fetch_us = cor_time_us() - start_us;
-    if (ok) {
-        work->stage = "compute";
-        ok = run_in_host(work, inputs, &host_result, err);
-    }
-    close_inputs(inputs, work->request.input_len);
-    if (!ok) {
+    if (!cor_worker_priv_load_inputs(work, err) ||
+        !(cor_worker_priv_can_spread(work) ? cor_worker_priv_spread(work, &host_result, err)
+                                           : cor_worker_priv_run(work, &host_result, err))) {
         return false;
     }
     COR_FAILPOINT(AFTER_OBJECT);

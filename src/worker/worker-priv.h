@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 
 #define COR_WORKER_TIMEOUTS 256 /* timeouts that are remembered */
+#define COR_WORK_HOSTS 16       /* hosts that may work on one job */
+#define COR_WORK_HOST_WAIT_MS 30000
 
 /* Why a run was stopped from outside. */
 typedef enum CorWorkStop {
@@ -29,22 +31,42 @@ typedef struct CorWork {
     int64_t fetch_us;
     int64_t compute_us;
     int64_t store_us;
-    json_t *outputs;       /* array; the objects stored so far */
-    const json_t *preview; /* one of outputs, or NULL */
-    double fraction;       /* that was reported last */
-    bool is_refused;       /* the gate refused an output: it lies in quarantine */
-    bool is_computing;     /* the first progress was seen */
-    bool has_had_host;     /* a host was asked: a transient error may be its own answer */
+    json_t *outputs;   /* array; the objects stored so far; guarded by worker->mutex while several
+                          hosts are at work */
+    double fraction;   /* that was reported last */
+    bool is_refused;   /* the gate refused an output: it lies in quarantine */
+    bool is_computing; /* the first progress was seen */
+    bool has_had_host; /* a host was asked: a transient error may be its own answer */
+    bool has_told_preview; /* with the progress that was reported last */
 
     /* Below: guarded by worker->mutex */
     struct CorWork *next;   /* list of what is held */
     int64_t lease_until_ms; /* monotonic */
     int64_t renewed_ms;     /* the renewer's round that looked at it last */
     CorWorkStop stop;
-    CorHostLease *host; /* while a host has it; others may cancel it */
-    bool is_renewing;   /* the renewer is using the message */
-    bool is_settling;   /* the renewer must not use the message any more */
+    CorHostLease *hosts[COR_WORK_HOSTS]; /* those that have it; others may cancel them */
+    size_t host_len;
+    const json_t *preview; /* one of outputs, or NULL */
+    bool is_renewing;      /* the renewer is using the message */
+    bool is_settling;      /* the renewer must not use the message any more */
 } CorWork;
+
+/* What one thread does of a job, with one host. */
+typedef struct CorWorkShare {
+    CorWork *work;
+    json_t *params;     /* of the request, or a copy: reference counts are one thread's */
+    json_t *outputs;    /* NULL: nothing was said of them */
+    CorHostLease *host; /* NULL: none at the moment */
+    size_t first;       /* of the inputs that the host has: the index among the job's */
+    const char *stage;  /* as the work's */
+    int64_t fetch_us;
+    int64_t compute_us;
+    int64_t store_us;
+    bool is_refused; /* as the work's */
+    bool tells;      /* reports the job's progress: one share does */
+    double (*scale)(const struct CorWorkShare *share, double fraction); /* NULL: it is the job's */
+    int *part; /* where a part goes, -1 before; NULL: none is made */
+} CorWorkShare;
 
 struct CorWorker {
     CorWorkerOptions options;
@@ -73,15 +95,58 @@ struct CorWorker {
 /** Do the job of a claimed message to its end and settle the message. */
 void cor_worker_priv_work(CorWork *work);
 
-/** Store one output of a host under its name, and add it to the list. */
-COR_MUSTCHECK bool cor_worker_priv_store_output(CorWork *work, int fd, const json_t *output,
-                                                CorError *err);
+/** Read the list of inputs, if it is an object of its own. */
+COR_MUSTCHECK bool cor_worker_priv_load_inputs(CorWork *work, CorError *err);
 
-/** Let cancel reach the host that runs the work.  CANCELLED if the work was stopped before. */
+/** Run the job in one host: fetch, compute, store. */
+COR_MUSTCHECK bool cor_worker_priv_run(CorWork *work, json_t **ret_result, CorError *err);
+
+/** True if the slices of a job may go to several hosts, and it is worth it. */
+bool cor_worker_priv_can_spread(const CorWork *work);
+
+/** As cor_worker_priv_run(), with as many hosts as are free and have a processor. */
+COR_MUSTCHECK bool cor_worker_priv_spread(CorWork *work, json_t **ret_result, CorError *err);
+
+/** The inputs of a job, none of them open yet. */
+COR_MUSTCHECK bool cor_worker_priv_inputs_new(const CorWork *work, CorHostInput **ret_inputs,
+                                              CorError *err);
+
+/** Close and free them.  NULL is ignored. */
+void cor_worker_priv_inputs_free(CorHostInput *inputs, size_t len);
+
+/** Open len of the job's inputs, from the share's first on, and check that they are the same. */
+COR_MUSTCHECK bool cor_worker_priv_fetch(CorWorkShare *share, CorHostInput *inputs, size_t len,
+                                         CorError *err);
+
+/** Run in the share's host; what the job says is filled in.  Outputs are stored as they come. */
+COR_MUSTCHECK bool cor_worker_priv_compute(CorWorkShare *share, CorHostRun *run,
+                                           json_t **ret_result, CorError *err);
+
+/** Lease a host that cancel can reach.  CANCELLED if the work was stopped before. */
+COR_MUSTCHECK bool cor_worker_priv_take_host(CorWorkShare *share, int64_t wait_ms, CorError *err);
+
+/** Give it back, if there is one. */
+void cor_worker_priv_give_host(CorWorkShare *share);
+
+/** Tell the job's progress; for the thread that has the job. */
+void cor_worker_priv_report(CorWork *work, double fraction, const char *stage);
+
+/**
+ * Store one output of a host under its name, and add it to the list.
+ *
+ * @param ret_listed  receives what was added, which the list owns; NULL if it was refused
+ */
+COR_MUSTCHECK bool cor_worker_priv_store_output(CorWorkShare *share, int fd, const json_t *output,
+                                                const json_t **ret_listed, CorError *err);
+
+/** Let cancel reach a host that runs the work.  CANCELLED if the work was stopped before. */
 COR_MUSTCHECK bool cor_worker_priv_expose_host(CorWork *work, CorHostLease *host, CorError *err);
 
-/** Take the host out of cancel's reach; call it before the lease is released. */
-void cor_worker_priv_hide_host(CorWork *work);
+/** Take a host out of cancel's reach; call it before the lease is released. */
+void cor_worker_priv_hide_host(CorWork *work, const CorHostLease *host);
+
+/** Cancel what the hosts of a work do. */
+void cor_worker_priv_cancel_hosts(CorWork *work);
 
 /** The store failed a job: let nobody claim for a while, longer each time in a row. */
 void cor_worker_priv_store_is_away(CorWorker *worker);

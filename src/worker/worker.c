@@ -17,6 +17,7 @@
  */
 #include "worker/worker-priv.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +43,8 @@ static void stop_work(CorWork *work, CorWorkStop why)
         return;
     }
     work->stop = why;
-    if (work->host) {
-        cor_host_lease_cancel(work->host);
+    for (size_t i = 0; i < work->host_len; i++) {
+        cor_host_lease_cancel(work->hosts[i]);
     }
 }
 
@@ -53,15 +54,32 @@ bool cor_worker_priv_expose_host(CorWork *work, CorHostLease *host, CorError *er
 
     (void) pthread_mutex_lock(&worker->mutex);
     bool is_stopped = work->stop != COR_WORK_GOES_ON;
-    work->host = is_stopped ? NULL : host;
+    if (!is_stopped) {
+        assert(work->host_len < COR_WORK_HOSTS);
+        work->hosts[work->host_len++] = host;
+    }
     (void) pthread_mutex_unlock(&worker->mutex);
     return is_stopped ? cor_fail(err, COR_ERR_CANCELLED, "the job was stopped") : true;
 }
 
-void cor_worker_priv_hide_host(CorWork *work)
+void cor_worker_priv_hide_host(CorWork *work, const CorHostLease *host)
 {
     (void) pthread_mutex_lock(&work->worker->mutex);
-    work->host = NULL;
+    for (size_t i = 0; i < work->host_len; i++) {
+        if (work->hosts[i] == host) {
+            work->hosts[i] = work->hosts[--work->host_len];
+            break;
+        }
+    }
+    (void) pthread_mutex_unlock(&work->worker->mutex);
+}
+
+void cor_worker_priv_cancel_hosts(CorWork *work)
+{
+    (void) pthread_mutex_lock(&work->worker->mutex);
+    for (size_t i = 0; i < work->host_len; i++) {
+        cor_host_lease_cancel(work->hosts[i]);
+    }
     (void) pthread_mutex_unlock(&work->worker->mutex);
 }
 

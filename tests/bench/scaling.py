@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slices per second of series jobs by the number of job hosts.
 
-A job runs in one host, so its slices do not spread: what scales is several jobs at once.  Servers with
-one, two and as many hosts as cores take turns.  Once for figures alone, where nothing but the slices is
-computed, and once with an overlay stored for each slice, where the disk is asked as well.  How many
-cores server and hosts had busy meanwhile tells what a ratio is worth: on a machine with other work, or
-one whose cores one host keeps busy together with the server, more hosts cannot be faster.
+One job alone, whose slices spread over the hosts, and several jobs at once.  Servers with one, two and
+as many hosts as cores take turns.  Once for figures alone, where nothing but the slices is computed, and
+once with an overlay stored for each slice, where the disk is asked as well.  How many cores server and
+hosts had busy meanwhile tells what a ratio is worth: on a machine with other work, or one whose cores
+one host keeps busy together with the server, more hosts cannot be faster.
 """
 import os
 import pathlib

@@ -18,7 +18,7 @@ import websockets
 import slices
 
 SIZE = 128
-SERIES = 3  # in the stock, of three slices each
+LENGTHS = [20, 3, 3]  # slices of each series in the stock; the first is long enough for several hosts
 OPEN_MAX = 48  # jobs without an event, beyond which nobody posts
 PAUSE_S = 0.01
 PARAMS = {
@@ -101,11 +101,11 @@ class Load:
         return session.put(f"{self.url}/objects/pacs/{key}", data=data, timeout=30)
 
     def stock(self):
-        """The images that are there from the beginning: in every series two slices with a liver, one without."""
+        """The images that are there from the beginning: in every series a liver on all slices but every third."""
         with requests.Session() as session:
-            for series in range(SERIES):
-                for number in range(3):
-                    data = slices.ct(f"i{number}", number < 2, "chaos", f"se{series}", number + 1, SIZE)
+            for series, length in enumerate(LENGTHS):
+                for number in range(length):
+                    data = slices.ct(f"i{number}", number % 3 < 2, "chaos", f"se{series}", number + 1, SIZE)
                     answer = self.put(session, f"st/se{series}/i{number}.dcm", data)
                     assert answer.status_code == 201, answer.text
 
@@ -116,7 +116,7 @@ class Load:
         params = dict(PARAMS[algo])
         if rng.random() < 0.5:  # the same images under the same parameters again, or not
             params["area_min_px"] = rng.randrange(100, 3000)
-        series = f"se{rng.randrange(SERIES)}"
+        series = f"se{rng.randrange(len(LENGTHS))}"
         pacs = {"study_id": "st", "series_id": series, "scope": "series"}
         if rng.random() < 0.8:
             pacs.update(scope="image", image_id=f"i{rng.randrange(3)}.dcm")
