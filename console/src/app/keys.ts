@@ -3,7 +3,7 @@
 import { type HotkeyItem, useHotkeys } from '@mantine/hooks';
 import { presets } from '../viewer/presets';
 
-export type KeyScope = 'everywhere' | 'viewer' | 'compare' | 'job' | 'upload' | 'run';
+export type KeyScope = 'everywhere' | 'viewer' | 'compare' | 'job' | 'upload' | 'run' | 'operations';
 
 export interface KeyEntry {
   scope: KeyScope;
@@ -81,6 +81,7 @@ const table = [
   { scope: 'job', action: 'changed', keys: ['E'] },
   { scope: 'job', action: 'cancel', keys: ['X'] },
   { scope: 'run', action: 'start', keys: ['mod+Enter'] },
+  { scope: 'operations', action: 'dead', keys: ['D'] },
   { scope: 'upload', action: 'files', keys: ['F'] },
   { scope: 'upload', action: 'folder', keys: ['D'] },
   { scope: 'upload', action: 'retry', keys: ['T'] },

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A line over time.  The canvas says nothing to a screen reader: beside it stand a sentence and, on request, a table.
 import 'uplot/dist/uPlot.min.css';
-import { Button, Table } from '@mantine/core';
+import { Button, Group, Table, Text, Title } from '@mantine/core';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import uPlot from 'uplot';
+import { timeRange } from './history';
 
 export interface Series {
   name: string;
   color: string;
-  values: number[];
+  /** null where nothing was measured. */
+  values: (number | null)[];
 }
 
 interface Props {
@@ -18,11 +20,13 @@ interface Props {
   /** Seconds since 1970. */
   times: number[];
   series: Series[];
+  /** A value in words, for the table and the axis. */
+  say: (value: number) => string;
 }
 
 const HEIGHT_PX = 160;
 
-export function Chart({ title, summary, times, series }: Props) {
+export function Chart({ title, summary, times, series, say }: Props) {
   const { t, i18n } = useTranslation();
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -33,14 +37,31 @@ export function Chart({ title, summary, times, series }: Props) {
   useEffect(() => {
     const target = holder.current;
     if (!target) return;
+    const minute = new Intl.DateTimeFormat(i18n.language, { timeStyle: 'medium' });
     const axis = { stroke: 'gray', grid: { stroke: 'rgba(128,128,128,.2)' } };
     const chart = new uPlot(
       {
         width: target.clientWidth || 300,
         height: HEIGHT_PX,
-        axes: [axis, axis],
-        series: [{}, ...series.map((line) => ({ label: line.name, stroke: line.color, width: 2 }))],
-        scales: { y: { range: (_chart, _low, high) => [0, Math.max(high, 1)] } },
+        legend: { show: false }, // ours says what the lines are, to everybody
+        axes: [
+          { ...axis, values: (_chart, splits) => splits.map((at) => minute.format(new Date(1000 * at))) },
+          { ...axis, size: 70, values: (_chart, splits) => splits.map(say) },
+        ],
+        series: [
+          {},
+          ...series.map((line) => ({
+            label: line.name,
+            stroke: line.color,
+            width: 2,
+            spanGaps: true,
+            points: { show: true, size: 4 }, // a single sample is a point, no line
+          })),
+        ],
+        scales: {
+          x: { range: (_chart, low, high) => timeRange(low, high, Date.now()) },
+          y: { range: (_chart, _low, high) => [0, Math.max(high ?? 0, 1)] },
+        },
       },
       [[], ...series.map(() => [])],
       target,
@@ -53,15 +74,33 @@ export function Chart({ title, summary, times, series }: Props) {
       chart.destroy();
       plot.current = null;
     };
-  }, [names]);
+  }, [names, i18n.language]);
   useEffect(() => {
     plot.current?.setData([times, ...series.map((line) => line.values)]);
   }, [times, series]);
 
+  const cell = (value: number | null | undefined) => (typeof value === 'number' ? say(value) : '–');
   const clock = new Intl.DateTimeFormat(i18n.language, { timeStyle: 'medium' });
   return (
     <figure style={{ margin: 0, minWidth: 0 }}>
-      <figcaption>{title}</figcaption>
+      <figcaption>
+        <Group justify="space-between">
+          <Title order={2} size="h5">
+            {title}
+          </Title>
+          {series.length > 1
+            ? series.map((line) => (
+                <Group gap={4} key={line.name}>
+                  <span aria-hidden style={{ width: 10, height: 10, borderRadius: 2, background: line.color }} />
+                  <Text size="xs">{line.name}</Text>
+                </Group>
+              ))
+            : null}
+        </Group>
+        <Text size="sm" c="dimmed">
+          {summary}
+        </Text>
+      </figcaption>
       <div ref={holder} role="img" aria-label={summary} />
       <Button size="compact-xs" variant="subtle" onClick={() => setTable(!isTable)} aria-expanded={isTable}>
         {t('operations.asTable')}
@@ -81,7 +120,7 @@ export function Chart({ title, summary, times, series }: Props) {
               <Table.Tr key={time}>
                 <Table.Td>{clock.format(new Date(1000 * time))}</Table.Td>
                 {series.map((line) => (
-                  <Table.Td key={line.name}>{line.values.slice(-10)[index]}</Table.Td>
+                  <Table.Td key={line.name}>{cell(line.values.slice(-10)[index])}</Table.Td>
                 ))}
               </Table.Tr>
             ))}

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Alert, Card, Group, SimpleGrid, Stack, Table, Text, Title } from '@mantine/core';
-import { useState } from 'react';
+import { Alert, Badge, Button, Card, Group, SimpleGrid, Stack, Table, Text, Title } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import { useCallback, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { HostPool, System } from '../api/schema';
+import { useKeys } from '../app/keys';
 import { duration } from '../jobs/elapsed';
+import { wordsOf } from '../run/schema';
+import { useAlgorithms } from '../run/useAlgorithms';
 import { Chart } from './Chart';
 import { DeadLetters } from './DeadLetters';
 import { useHistory } from './history';
-import { useLatencies, useQueues, useSystem } from './useSystem';
+import { STAGES, useLatencies, useQueues, useSystem } from './useSystem';
+
+const states = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
+const stageColors = ['#868e96', '#4dabf7', '#20c997', '#f0a35e'];
 
 export function OperationsPage() {
   const { t } = useTranslation();
@@ -23,11 +30,28 @@ export function OperationsPage() {
           {system.error.message}
         </Alert>
       ) : null}
+      {system.data ? <JobCounts system={system.data} /> : null}
       <Queues />
-      <Charts system={system.data} at={system.dataUpdatedAt} />
+      <Charts system={system.data} />
+      {system.data ? <Algorithms system={system.data} /> : null}
       {system.data ? <Machine system={system.data} /> : null}
-      <Latencies />
     </Stack>
+  );
+}
+
+/** All jobs that the server keeps, by state; each leads to its list. */
+function JobCounts({ system }: { system: System }) {
+  const { t, i18n } = useTranslation();
+  const number = new Intl.NumberFormat(i18n.language);
+
+  return (
+    <Group gap="lg" data-testid="job-counts">
+      {states.map((state) => (
+        <Link to="/jobs" search={{ state, all: true }} key={state}>
+          {t(`jobs.state.${state}`)}: {number.format(system.jobs[state] ?? 0)}
+        </Link>
+      ))}
+    </Group>
   );
 }
 
@@ -35,6 +59,13 @@ function Queues() {
   const { t, i18n } = useTranslation();
   const { data } = useQueues();
   const [open, setOpen] = useState<string | null>(null);
+  const toggle = (name: string) => setOpen(open === name ? null : name);
+  useKeys('operations', {
+    dead: () => {
+      const name = open ?? data?.queues.find((queue) => queue.dead > 0)?.name;
+      if (name) toggle(name);
+    },
+  });
 
   return (
     <Card withBorder>
@@ -48,7 +79,7 @@ function Queues() {
         role="region"
         aria-label={t('operations.queues')}
       >
-        <Table>
+        <Table verticalSpacing={4} data-testid="queues">
           <Table.Thead>
             <Table.Tr>
               {(['name', 'visible', 'inFlight', 'delayed', 'oldest', 'dead'] as const).map((name) => (
@@ -63,16 +94,20 @@ function Queues() {
                 <Table.Td>{queue.visible}</Table.Td>
                 <Table.Td>{queue.in_flight}</Table.Td>
                 <Table.Td>{queue.delayed}</Table.Td>
-                <Table.Td>{duration(1000 * queue.oldest_age_seconds, i18n.language)}</Table.Td>
                 <Table.Td>
-                  {queue.dead > 0 ? (
-                    <button
-                      type="button"
-                      onClick={() => setOpen(open === queue.name ? null : queue.name)}
+                  {queue.oldest_age_seconds > 0 ? duration(1000 * queue.oldest_age_seconds, i18n.language) : '–'}
+                </Table.Td>
+                <Table.Td>
+                  {queue.dead > 0 || open === queue.name ? (
+                    <Button
+                      size="compact-xs"
+                      variant="light"
+                      color={queue.dead > 0 ? 'red' : 'gray'}
+                      onClick={() => toggle(queue.name)}
                       aria-expanded={open === queue.name}
                     >
                       {t('operations.dead', { count: queue.dead })}
-                    </button>
+                    </Button>
                   ) : (
                     0
                   )}
@@ -82,49 +117,142 @@ function Queues() {
           </Table.Tbody>
         </Table>
       </Table.ScrollContainer>
-      {open ? <DeadLetters queue={open} /> : null}
+      {open ? <DeadLetters key={open} queue={open} /> : null}
     </Card>
   );
 }
 
-function Charts({ system, at }: { system: System | undefined; at: number }) {
-  const { t } = useTranslation();
-  const queues = useQueues();
-  const depth = queues.data?.queues.reduce((sum, queue) => sum + queue.visible + queue.in_flight + queue.delayed, 0);
-  const throughput = useHistory(at, system && [system.throughput.jobs_last_minute]);
-  const depths = useHistory(queues.dataUpdatedAt, depth === undefined ? undefined : [depth]);
+function Charts({ system }: { system: System | undefined }) {
+  const { t, i18n } = useTranslation();
+  const throughput = useHistory('throughput');
+  const depth = useHistory('depth');
+  const latency = useHistory('latency');
+  const number = useMemo(() => new Intl.NumberFormat(i18n.language, { maximumFractionDigits: 0 }), [i18n.language]);
+  const count = useCallback((value: number) => (Number.isInteger(value) ? number.format(value) : ''), [number]);
+  const time = useCallback((ms: number) => duration(ms, i18n.language), [i18n.language]);
+  const last = STAGES.map((_, index) => latency.values[index]?.findLast((value) => value !== null) ?? null);
 
   return (
-    <SimpleGrid cols={{ base: 1, md: 2 }}>
+    <SimpleGrid cols={{ base: 1, md: 3 }}>
       <Chart
         title={t('operations.throughput')}
         summary={t('operations.throughputNow', { count: system?.throughput.jobs_last_minute ?? 0 })}
         times={throughput.times}
         series={[{ name: t('operations.throughput'), color: '#4dd4e8', values: throughput.values[0] ?? [] }]}
+        say={count}
       />
       <Chart
         title={t('operations.depth')}
-        summary={t('operations.depthNow', { count: depth ?? 0 })}
-        times={depths.times}
-        series={[{ name: t('operations.depth'), color: '#f0a35e', values: depths.values[0] ?? [] }]}
+        summary={t('operations.depthNow', { count: depth.values[0]?.at(-1) ?? 0 })}
+        times={depth.times}
+        series={[{ name: t('operations.depth'), color: '#f0a35e', values: depth.values[0] ?? [] }]}
+        say={count}
+      />
+      <Chart
+        title={t('operations.latency')}
+        summary={
+          last.every((value) => value === null)
+            ? t('operations.latencyNone')
+            : STAGES.map((stage, index) => {
+                const value = last[index];
+                return typeof value === 'number' ? `${t(`jobs.stage.${stage}`)} ${time(value)}` : '';
+              })
+                .filter(Boolean)
+                .join(', ')
+        }
+        times={latency.times}
+        series={STAGES.map((stage, index) => ({
+          name: t(`jobs.stage.${stage}`),
+          color: stageColors[index] as string,
+          values: latency.values[index] ?? [],
+        }))}
+        say={time}
       />
     </SimpleGrid>
   );
 }
 
-const gigabytes = (bytes: number, language: string) =>
-  new Intl.NumberFormat(language, { style: 'unit', unit: 'gigabyte', maximumFractionDigits: 1 }).format(bytes / 1e9);
+/** What can be run here: version, hosts at work, and the mean time of each stage since the server began. */
+function Algorithms({ system }: { system: System }) {
+  const { t, i18n } = useTranslation();
+  const { data: algorithms } = useAlgorithms();
+  const { data: measured } = useLatencies();
+
+  return (
+    <Card withBorder>
+      <Title order={2} size="h5">
+        {t('operations.algorithms')}
+      </Title>
+      <Table.ScrollContainer
+        type="native"
+        minWidth={600}
+        tabIndex={0}
+        role="region"
+        aria-label={t('operations.algorithms')}
+      >
+        <Table verticalSpacing={4} data-testid="algorithms">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>{t('run.algorithm')}</Table.Th>
+              <Table.Th>{t('operations.version')}</Table.Th>
+              <Table.Th>{t('operations.busy')}</Table.Th>
+              <Table.Th>{t('operations.done')}</Table.Th>
+              {STAGES.map((stage) => (
+                <Table.Th key={stage}>{t('operations.mean', { stage: t(`jobs.stage.${stage}`) })}</Table.Th>
+              ))}
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {algorithms?.items.map((algorithm) => {
+              const of = (stage: string) =>
+                measured?.find((entry) => entry.algo === algorithm.id && entry.stage === stage);
+              return (
+                <Table.Tr key={algorithm.id}>
+                  <Table.Th scope="row">
+                    {wordsOf(algorithm, i18n.language).title}{' '}
+                    <Text span size="xs" c="dimmed">
+                      {algorithm.id}
+                    </Text>
+                  </Table.Th>
+                  <Table.Td>{algorithm.version}</Table.Td>
+                  <Table.Td>{system.hosts.busy_per_algorithm[algorithm.id] ?? 0}</Table.Td>
+                  <Table.Td>{of('total')?.count ?? 0}</Table.Td>
+                  {STAGES.map((stage) => {
+                    const entry = of(stage);
+                    return (
+                      <Table.Td key={stage}>
+                        {entry ? duration(entry.sumMs / entry.count, i18n.language) : '–'}
+                      </Table.Td>
+                    );
+                  })}
+                </Table.Tr>
+              );
+            })}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+    </Card>
+  );
+}
+
+/** 77.6 GB, 640 kB. */
+function size(bytes: number, language: string): string {
+  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  const format = { style: 'unit', unit: units[step], maximumFractionDigits: 1 } as const;
+  return new Intl.NumberFormat(language, format).format(bytes / 1000 ** step);
+}
 
 function Machine({ system }: { system: System }) {
   const { t, i18n } = useTranslation();
   const facts: [string, string][] = [
     [t('operations.version'), system.version],
     [t('operations.uptime'), duration(1000 * system.uptime_seconds, i18n.language)],
-    [t('operations.disk'), gigabytes(system.disk.free_bytes, i18n.language)],
-    [t('operations.diskFloor'), gigabytes(system.disk.floor_bytes, i18n.language)],
+    [t('operations.disk'), size(system.disk.free_bytes, i18n.language)],
+    [t('operations.diskFloor'), size(system.disk.floor_bytes, i18n.language)],
     ...Object.entries(system.catalog).map(([name, count]): [string, string] => [
       t(`operations.catalog.${name}`, { defaultValue: name }),
-      new Intl.NumberFormat(i18n.language).format(count),
+      name === 'bytes' ? size(count, i18n.language) : new Intl.NumberFormat(i18n.language).format(count),
     ]),
   ];
 
@@ -134,7 +262,7 @@ function Machine({ system }: { system: System }) {
         <Title order={2} size="h5">
           {t('operations.machine')}
         </Title>
-        <Table withRowBorders={false} verticalSpacing={2}>
+        <Table withRowBorders={false} verticalSpacing={2} data-testid="machine">
           <Table.Tbody>
             {facts.map(([name, value]) => (
               <Table.Tr key={name}>
@@ -144,18 +272,19 @@ function Machine({ system }: { system: System }) {
             ))}
           </Table.Tbody>
         </Table>
+        {system.disk.free_bytes < 2 * system.disk.floor_bytes ? (
+          <Alert color="red">{t('operations.diskLow')}</Alert>
+        ) : null}
       </Card>
       <Card withBorder>
         <Title order={2} size="h5">
           {t('operations.hosts')}
         </Title>
-        <Pool name={t('operations.pool.jobs')} pool={system.hosts.jobs} />
-        <Pool name={t('operations.pool.viewers')} pool={system.hosts.viewers} />
-        <Text size="sm">
-          {Object.entries(system.hosts.busy_per_algorithm)
-            .map(([algorithm, count]) => `${algorithm}: ${count}`)
-            .join(', ')}
-        </Text>
+        <Stack gap="sm" mt="xs">
+          <Pool name={t('operations.pool.jobs')} pool={system.hosts.jobs} />
+          <Pool name={t('operations.pool.viewers')} pool={system.hosts.viewers} />
+          <Text size="sm">{t('operations.sandbox', { mode: system.sandbox_mode })}</Text>
+        </Stack>
       </Card>
     </SimpleGrid>
   );
@@ -163,58 +292,21 @@ function Machine({ system }: { system: System }) {
 
 function Pool({ name, pool }: { name: string; pool: HostPool }) {
   const { t } = useTranslation();
-  const layers = Object.entries(pool.layers)
-    .filter(([, isOn]) => isOn)
-    .map(([layer]) => layer);
+  const { busy, alive, waiting, losses } = pool;
 
   return (
-    <Group gap="md">
+    <div>
       <Text size="sm" fw={600}>
         {name}
       </Text>
-      <Text size="sm">
-        {t('operations.poolState', { busy: pool.busy, alive: pool.alive, waiting: pool.waiting, losses: pool.losses })}
-      </Text>
-      <Text size="xs" c="dimmed">
-        {layers.join(', ')}
-      </Text>
-    </Group>
-  );
-}
-
-function Latencies() {
-  const { t, i18n } = useTranslation();
-  const { data } = useLatencies();
-
-  if (!data?.length) return null;
-  const stages = [...new Set(data.map((entry) => entry.stage))];
-  const algorithms = [...new Set(data.map((entry) => entry.algo))];
-  return (
-    <Card withBorder>
-      <Title order={2} size="h5">
-        {t('operations.latency')}
-      </Title>
-      <Table>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>{t('run.algorithm')}</Table.Th>
-            {stages.map((stage) => (
-              <Table.Th key={stage}>{t(`jobs.stage.${stage}`, { defaultValue: stage })}</Table.Th>
-            ))}
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {algorithms.map((algo) => (
-            <Table.Tr key={algo}>
-              <Table.Th scope="row">{algo}</Table.Th>
-              {stages.map((stage) => {
-                const entry = data.find((one) => one.algo === algo && one.stage === stage);
-                return <Table.Td key={stage}>{entry ? duration(entry.meanMs, i18n.language) : ''}</Table.Td>;
-              })}
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Card>
+      <Text size="sm">{t('operations.poolState', { busy, alive, waiting, losses })}</Text>
+      <Group gap={4} mt={4}>
+        {Object.entries(pool.layers).map(([layer, isOn]) => (
+          <Badge key={layer} size="xs" variant="light" color={isOn ? 'teal' : 'gray'} tt="none">
+            {isOn ? '✓' : '✕'} {layer}
+          </Badge>
+        ))}
+      </Group>
+    </div>
   );
 }

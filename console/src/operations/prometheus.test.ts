@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
-import { latencies, samples } from './prometheus';
+import { latencies, meanSince, samples } from './prometheus';
 
 const page = `# HELP corsia_job_seconds Time per stage.
 # TYPE corsia_job_seconds histogram
@@ -20,6 +20,18 @@ test('samples are read with their labels', () => {
   expect(samples(page).at(-2)?.labels).toEqual({ queue: 'Requests-\\"x\\".fifo', state: 'visible' });
 });
 
-test('means are taken where something was counted', () => {
-  expect(latencies(page)).toEqual([{ algo: 'a', stage: 'fetch', count: 4, meanMs: 125 }]);
+test('what was not counted is left out', () => {
+  expect(latencies(page)).toEqual([{ algo: 'a', stage: 'fetch', count: 4, sumMs: 500 }]);
+});
+
+test('a mean is of what came since, of all algorithms', () => {
+  const before = [{ algo: 'a', stage: 'fetch', count: 4, sumMs: 500 }];
+  const now = [
+    { algo: 'a', stage: 'fetch', count: 5, sumMs: 600 },
+    { algo: 'b', stage: 'fetch', count: 1, sumMs: 300 },
+  ];
+  expect(meanSince(before, [], 'fetch')).toBe(125);
+  expect(meanSince(now, before, 'fetch')).toBe(200);
+  expect(meanSince(now, now, 'fetch')).toBeNull();
+  expect(meanSince(before, now, 'fetch')).toBeNull();
 });

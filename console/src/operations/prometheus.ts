@@ -27,10 +27,10 @@ export interface Latency {
   algo: string;
   stage: string;
   count: number;
-  meanMs: number;
+  sumMs: number;
 }
 
-/** Means of corsia_job_seconds by algorithm and stage. */
+/** corsia_job_seconds by algorithm and stage. */
 export function latencies(page: string): Latency[] {
   const all = samples(page);
   const of = (suffix: string) =>
@@ -42,6 +42,15 @@ export function latencies(page: string): Latency[] {
   const sums = of('sum');
   return [...of('count')].flatMap(([key, count]) => {
     const [algo = '', stage = ''] = key.split('\n');
-    return count > 0 ? [{ algo, stage, count, meanMs: (1000 * (sums.get(key) ?? 0)) / count }] : [];
+    return count > 0 ? [{ algo, stage, count, sumMs: 1000 * (sums.get(key) ?? 0) }] : [];
   });
+}
+
+/** The mean of a stage over all algorithms since an earlier answer; null if no job ended in between. */
+export function meanSince(now: Latency[], before: Latency[], stage: string): number | null {
+  const total = (of: Latency[], what: 'count' | 'sumMs') =>
+    of.filter((entry) => entry.stage === stage).reduce((sum, entry) => sum + entry[what], 0);
+  const count = total(now, 'count') - total(before, 'count');
+  if (count <= 0) return null; // a server that was started anew counts from the beginning
+  return Math.max(0, total(now, 'sumMs') - total(before, 'sumMs')) / count;
 }

@@ -2,14 +2,22 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { ask, getJson, sendJson } from '../api/http';
 import type { DeadLetterPage, QueueList, Redriven, System } from '../api/schema';
-import { type Latency, latencies } from './prometheus';
+import { recorder } from './history';
+import { type Latency, latencies, meanSince } from './prometheus';
 
 const EVERY_MS = 2_000;
+
+export const STAGES = ['queued', 'fetch', 'compute', 'store'] as const;
 
 export function useQueues() {
   return useQuery({
     queryKey: ['queues'],
-    queryFn: ({ signal }) => getJson<QueueList>('/queues', signal),
+    queryFn: async ({ signal }) => {
+      const list = await getJson<QueueList>('/queues', signal);
+      const depth = list.queues.reduce((sum, queue) => sum + queue.visible + queue.in_flight + queue.delayed, 0);
+      recorder.add('depth', Date.now(), [depth]);
+      return list;
+    },
     refetchInterval: EVERY_MS,
   });
 }
@@ -17,16 +25,31 @@ export function useQueues() {
 export function useSystem() {
   return useQuery({
     queryKey: ['system'],
-    queryFn: ({ signal }) => getJson<System>('/system', signal),
+    queryFn: async ({ signal }) => {
+      const system = await getJson<System>('/system', signal);
+      recorder.add('throughput', Date.now(), [system.throughput.jobs_last_minute]);
+      return system;
+    },
     refetchInterval: EVERY_MS,
   });
 }
 
-/** Mean milliseconds per algorithm and stage since the server began. */
+let before: Latency[] = []; // of the answer before
+
+/** Milliseconds per algorithm and stage since the server began; what came since the last answer is recorded. */
 export function useLatencies() {
   return useQuery({
     queryKey: ['metrics'],
-    queryFn: async ({ signal }): Promise<Latency[]> => latencies(await (await ask('/metrics', { signal })).text()),
+    queryFn: async ({ signal }): Promise<Latency[]> => {
+      const now = latencies(await (await ask('/metrics', { signal })).text());
+      recorder.add(
+        'latency',
+        Date.now(),
+        STAGES.map((stage) => meanSince(now, before, stage)),
+      );
+      before = now;
+      return now;
+    },
     refetchInterval: EVERY_MS,
   });
 }
