@@ -62,6 +62,16 @@ typedef struct CorSqlWatchers {
     CorSqlWatcher items[COR_SQL_WATCHERS_MAX]; /* guarded by mutex */
 } CorSqlWatchers;
 
+/* What the writer has of its log and not yet written: sql-log.c.  Writer thread only. */
+typedef struct CorSqlLog {
+    sqlite3_io_methods methods;     /* first */
+    const sqlite3_io_methods *real; /* NULL: not attached */
+    uint8_t *bytes;
+    int size;
+    sqlite3_int64 at;  /* where they go */
+    bool is_gathering; /* the next commit will be synced */
+} CorSqlLog;
+
 /* The writer thread of a database and its line. */
 typedef struct CorSqlWriter {
     CorSqlTxn *txn; /* writer thread only, after start */
@@ -81,6 +91,7 @@ typedef struct CorSqlWriter {
 
     CorSqlWatchers watchers;
     CorSqlCheckpointer checkpointer;
+    CorSqlLog log;
     int wal_pages;         /* writer thread only, as all below */
     int wal_pages_told;    /* when the checkpointer was asked last */
     bool syncs;            /* the present value of PRAGMA synchronous is FULL */
@@ -134,6 +145,10 @@ COR_MUSTCHECK bool cor_sql_priv_create(const char *path, CorError *err);
 
 /** Give an empty log its usual size, so that commits overwrite blocks instead of appending. */
 void cor_sql_priv_extend_log(const char *path);
+
+/** Gather what is written to the log of an open connection, from now on; if that cannot be done it
+ * goes on as it is.  Does nothing if it does already. */
+void cor_sql_priv_log_attach(CorSqlLog *log, sqlite3 *conn);
 
 /** Start a thread that takes no signals; they are the program's business. */
 COR_MUSTCHECK bool cor_sql_priv_thread_start(pthread_t *ret_thread, const char *name,

@@ -182,8 +182,12 @@ static bool begin(CorSqlWriter *writer, const CorSqlRequest *group, CorError *er
     for (const CorSqlRequest *request = group; request; request = request->next) {
         syncs = syncs || request->durability == COR_SQL_SYNCED;
     }
-    return regain_sync(writer, err) && set_synchronous(writer, syncs, err) &&
-           run_text(writer->txn, "BEGIN IMMEDIATE", err);
+    if (!regain_sync(writer, err) || !set_synchronous(writer, syncs, err)) {
+        return false;
+    }
+    cor_sql_priv_log_attach(&writer->log, writer->txn->conn);
+    writer->log.is_gathering = writer->syncs;
+    return run_text(writer->txn, "BEGIN IMMEDIATE", err);
 }
 
 static bool commit(CorSqlWriter *writer, CorError *err)
