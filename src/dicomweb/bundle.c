@@ -292,19 +292,40 @@ static size_t give_file(Bundle *bundle, uint8_t *data, size_t size)
     return (size_t) got;
 }
 
-static size_t give_body(Bundle *bundle, uint8_t *data, size_t size)
+/* The next piece of the file, to be sent from there; behind the last one its part ends. */
+static void lend_file(Bundle *bundle, CorHttpFile *ret_file)
 {
-    return bundle->part.bytes ? give_bytes(bundle, data, size) : give_file(bundle, data, size);
+    CorCatalogRun run;
+
+    if (cor_dicomweb_priv_part_run(&bundle->part, bundle->run, &run)) {
+        bundle->run++;
+        *ret_file = (CorHttpFile){.fd = bundle->part.fd, .offset = run.offset, .size = run.size};
+    } else {
+        end_part(bundle);
+    }
+}
+
+/* Some of the content, or none if it is lent. */
+static size_t give_body(Bundle *bundle, uint8_t *data, size_t size, CorHttpFile *ret_file)
+{
+    if (bundle->part.bytes) {
+        return give_bytes(bundle, data, size);
+    }
+    if (!ret_file) {
+        return give_file(bundle, data, size);
+    }
+    lend_file(bundle, ret_file);
+    return 0;
 }
 
 /* As much as fits: small parts share a block. */
-static ssize_t pull(void *context, void *data, size_t size)
+static ssize_t pull(void *context, void *data, size_t size, CorHttpFile *ret_file)
 {
     Bundle *bundle = context;
     uint8_t *at = data;
     size_t given = 0;
 
-    while (given < size) {
+    while (given < size && !(ret_file && ret_file->size > 0)) {
         ssize_t nothing = 0;
         switch (state_of(bundle)) {
         case STATE_NEXT:
@@ -314,7 +335,7 @@ static ssize_t pull(void *context, void *data, size_t size)
             given += give_text(bundle, at + given, size - given);
             continue;
         case STATE_BODY:
-            given += give_body(bundle, at + given, size - given);
+            given += give_body(bundle, at + given, size - given, ret_file);
             continue;
         case STATE_WORKING:
             nothing = COR_HTTP_PULL_WAIT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A multipart/related answer (RFC 2387, RFC 2046 section 5.1) of any length: the parts in turn,
- * each opened when its turn comes and read block by block while the peer takes them.
+ * each opened when its turn comes and sent from its file while the peer takes it; block by block to
+ * a client of HTTP/1.0, which takes no chunks and is told the size beforehand instead.
  *
  * Memory goes with one block, not with what is sent.  A part that cannot be had, or that is shorter
  * than was announced, cuts the connection: the peer must not take half a study for a whole one.

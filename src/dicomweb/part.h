@@ -5,8 +5,7 @@
  * and a place from where its bytes come, sent alone or as multipart/related (RFC 2387).  A resource
  * says what its parts are; this module sends them in the way that costs least:
  *
- *     one part, in a file                 sendfile(), with Range
- *     few bytes, all of them in files     pieces of mapped memory between the heads: no copy
+ *     one part, in one piece of a file    sendfile(), with Range
  *     anything else                       one part after the other while the peer reads (bundle.h)
  *
  * What has to be made by a host first is made on the offload's threads; the first part before the

@@ -132,18 +132,6 @@ static struct MHD_Response *of_file(CorHttpResponse *res, uint64_t offset, uint6
     return response;
 }
 
-/* libmicrohttpd keeps no copy of the pieces' context, so the release goes by its own. */
-static struct MHD_Response *of_pieces(CorHttpResponse *res)
-{
-    struct MHD_Response *response = MHD_create_response_from_iovec(
-        (const struct MHD_IoVec *) res->pieces, (unsigned) res->pieces_len, res->release,
-        res->release_context);
-    if (response) {
-        res->release = NULL;
-    }
-    return response;
-}
-
 static void on_upgrade(void *context, struct MHD_Connection *connection, void *slot,
                        const char *early, size_t early_size, MHD_socket socket,
                        struct MHD_UpgradeResponseHandle *handle)
@@ -192,11 +180,6 @@ static struct MHD_Response *make_response(CorHttpRequest *req, uint64_t *ret_byt
         }
         *ret_bytes = size;
         return of_file(res, offset, size);
-    case HTTP_PIECES:
-        for (size_t i = 0; i < res->pieces_len; i++) {
-            *ret_bytes += res->pieces[i].iov_len;
-        }
-        return of_pieces(res);
     case HTTP_STREAM:
         return cor_http_priv_stream_response(COR_TAKE(res->stream), req);
     case HTTP_PULL:
@@ -291,11 +274,15 @@ bool cor_http_priv_answer_raw(CorHttpRequest *req)
                 MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t) cor_string_size(text);
 }
 
-void cor_http_priv_limit_patience(const HttpConn *conn)
+void cor_http_priv_limit_patience(HttpConn *conn)
 {
     unsigned int patience_ms =
         (unsigned int) COR_MIN(2 * conn->server->options.request_timeout_ms, (int64_t) INT_MAX);
 
+    if (conn->has_patience) {
+        return;
+    }
+    conn->has_patience = true;
     (void) setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms));
 }
 

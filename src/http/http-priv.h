@@ -8,9 +8,11 @@
  *   http-answer.c    a filled response becomes bytes
  *   http-watch.c     the thread that watches deadlines, peers and heartbeats
  *   http-stream.c, http-pull.c, http-park.c   answers that take their time
+ *   http-direct.c    pieces of files between an answer's texts
+ *   http-room.c      the thread that waits for room in sockets
  *   http-hold.c      uploads that must wait
  *
- * Locks are taken in this order: server; stream, pull, park or hold; libmicrohttpd's own.
+ * Locks are taken in this order: server; room; stream, pull, park or hold; libmicrohttpd's own.
  */
 #pragma once
 
@@ -23,6 +25,7 @@
 #include <stdatomic.h>
 
 #include "http/http-hold.h"
+#include "http/http-room.h"
 #include "http/http-route.h"
 #include "http/http-target.h"
 #include "program/thread.h"
@@ -68,6 +71,7 @@ typedef struct HttpConn {
     const HttpSuspension *suspension; /* guarded by server->mutex; NULL: nothing is suspended */
     void *suspended;                  /* guarded by server->mutex */
     CorHttpRequest *request;          /* connection's thread only */
+    bool has_patience; /* connection's thread only: how long a peer may not confirm is set */
     char peer[64];
 } HttpConn;
 
@@ -102,6 +106,8 @@ struct CorHttpServer {
     CorThread *watch;
     CorWakeup *watch_wakeup;
 
+    HttpRoom *room;
+
     CorThread *accept;
     CorWakeup *accept_wakeup;
     size_t turn; /* accepting thread only: the lane that is looked at first */
@@ -116,7 +122,6 @@ typedef enum HttpBodyKind {
     HTTP_BYTES,
     HTTP_STATIC,
     HTTP_FILE,
-    HTTP_PIECES,
     HTTP_STREAM,
     HTTP_PULL,
     HTTP_UPGRADE,
@@ -142,10 +147,6 @@ struct CorHttpResponse {
     int fd; /* FILE */
     uint64_t file_offset;
     uint64_t file_size;
-    struct iovec *pieces;
-    size_t pieces_len;
-    void (*release)(void *context);
-    void *release_context;
     CorHttpStream *stream;
     CorHttpPull *pull;
     CorHttpUpgrade upgrade;
@@ -173,6 +174,7 @@ struct CorHttpRequest {
     CorError target_error;
     const char *method; /* libmicrohttpd's */
     bool is_head;
+    bool takes_chunks; /* HTTP/1.1 */
     const CorHttpCompiledRoute *route;
 
     const char *origin; /* of the request; NULL if there is none */
@@ -193,6 +195,7 @@ struct CorHttpRequest {
     CorHttpHold *hold; /* NULL: the upload never waits */
 
     CorHttpPark *park;
+    CorHttpPull *pulled; /* the answer that is being sent; NULL if it is no such one */
     bool upgrade_is_done;
     CorHttpResponse res;
 
@@ -229,7 +232,7 @@ void cor_http_priv_send_timeout(int fd);
 
 /* End the connection when its peer confirms nothing of what was sent for twice the request
  * time-out: it has vanished without a word, or does not read. */
-void cor_http_priv_limit_patience(const HttpConn *conn);
+void cor_http_priv_limit_patience(HttpConn *conn);
 
 /* http-response.c */
 void cor_http_priv_res_init(CorHttpResponse *res);
@@ -252,6 +255,8 @@ void cor_http_priv_stream_drop(CorHttpStream *stream);
 /* http-pull.c */
 struct MHD_Response *cor_http_priv_pull_response(CorHttpPull *pull, CorHttpRequest *req);
 void cor_http_priv_pull_drop(CorHttpPull *pull);
+/* Before the request goes, and the connection with it; takes the request's reference. */
+void cor_http_priv_pull_end(CorHttpPull *pull);
 
 /* http-park.c */
 typedef enum HttpParkState {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A long answer whose bytes are made while they are sent: the server asks for the next ones when
- * the connection has room for them, so nothing piles up, however slow the reader is.
+ * the connection has room for them, so nothing piles up, however slow the reader is.  Pieces of
+ * files in it are sent from where they lie, without a copy, if the size of the whole is not told
+ * beforehand.
  *
  * While there is nothing to give the connection is suspended and no thread waits.  A reader that
  * takes less than bytes_per_s_min is cut.  When the server drains, the answer goes on to its end.
@@ -21,6 +23,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "http/http-request.h"
 #include "http/http-response.h"
 
 #define COR_HTTP_PULL_ANY UINT64_MAX /* the size is not known: chunks */
@@ -32,10 +35,20 @@
 
 typedef struct CorHttpPull CorHttpPull;
 
+/* A piece of a file, whose descriptor is borrowed. */
+typedef struct CorHttpFile {
+    int fd;
+    uint64_t offset;
+    uint64_t size;
+} CorHttpFile;
+
 typedef struct CorHttpPullOptions {
     const char *type;
     uint64_t size; /* of the whole body; or COR_HTTP_PULL_ANY */
-    ssize_t (*pull)(void *context, void *data, size_t size);
+    /* Put what comes next into data, and if ret_file is not NULL the piece of a file that follows
+     * into *ret_file: it counts as given, and its descriptor stays open until the next call, or
+     * on_end().  Nothing before such a piece is no reason to wait. */
+    ssize_t (*pull)(void *context, void *data, size_t size, CorHttpFile *ret_file);
     /* Exactly once, last of all callbacks: the peer left, or everything is sent. */
     void (*on_end)(void *context);
     void *context;
@@ -49,6 +62,9 @@ typedef struct CorHttpPullOptions {
  */
 COR_MUSTCHECK bool cor_http_res_pull(CorHttpResponse *res, const CorHttpPullOptions *options,
                                      CorHttpPull **ret_pull, CorError *err);
+
+/** True if an answer of COR_HTTP_PULL_ANY to this request is asked for pieces of files. */
+bool cor_http_pull_takes_files(const CorHttpRequest *req);
 
 CorHttpPull *cor_http_pull_ref(CorHttpPull *pull);
 void cor_http_pull_unref(CorHttpPull *pull);

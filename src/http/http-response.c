@@ -89,11 +89,6 @@ static void drop_body(CorHttpResponse *res)
         (void) close(res->fd);
         res->fd = -1;
     }
-    free(COR_TAKE(res->pieces));
-    if (res->release) {
-        res->release(res->release_context);
-        res->release = NULL;
-    }
     if (res->stream) {
         cor_http_priv_stream_drop(COR_TAKE(res->stream));
     }
@@ -179,20 +174,6 @@ void cor_http_res_file(CorHttpResponse *res, const char *type, int fd, uint64_t 
     res->fd = fd;
     res->file_offset = offset;
     res->file_size = size;
-}
-
-void cor_http_res_pieces(CorHttpResponse *res, const char *type, const struct iovec *pieces,
-                         size_t len, void (*release)(void *context), void *context)
-{
-    begin(res, 200, type, HTTP_PIECES);
-    res->release = release;
-    res->release_context = context;
-    res->pieces = cor_new_array(struct iovec, len);
-    res->is_broken |= !res->pieces;
-    if (res->pieces) {
-        memcpy(res->pieces, pieces, len * sizeof(*pieces));
-        res->pieces_len = len;
-    }
 }
 
 void cor_http_priv_res_set_pull(CorHttpResponse *res, const char *type, CorHttpPull *pull)

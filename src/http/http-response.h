@@ -18,7 +18,6 @@
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 typedef struct CorHttpResponse CorHttpResponse;
 
@@ -51,15 +50,6 @@ void cor_http_res_static(CorHttpResponse *res, int status, const char *type, con
  */
 void cor_http_res_file(CorHttpResponse *res, const char *type, int fd, uint64_t offset,
                        uint64_t size);
-
-/**
- * Answer 200 with pieces of memory that stay until they are sent (multipart over mmap).
- *
- * @param pieces  copied; what they point to is borrowed until release
- * @param release called once with context when nothing is needed any more; may be NULL
- */
-void cor_http_res_pieces(CorHttpResponse *res, const char *type, const struct iovec *pieces,
-                         size_t len, void (*release)(void *context), void *context);
 
 /**
  * Set a header, replacing one of that name but for Link and Set-Cookie, which may repeat.

@@ -196,6 +196,9 @@ void cor_http_priv_request_free(CorHttpRequest *req)
     if (req->park) {
         cor_http_priv_park_drop(req->park);
     }
+    if (req->pulled) {
+        cor_http_priv_pull_end(req->pulled);
+    }
     if (req->hold) {
         cor_http_priv_hold_drop(req->hold);
     }
@@ -537,12 +540,12 @@ enum MHD_Result cor_http_priv_on_access(void *context, struct MHD_Connection *co
     (void) context;
     (void) connection;
     (void) url;
-    (void) version;
 
     if (!req || !req->raw) {
         return MHD_NO;
     }
     req->method = method;
+    req->takes_chunks = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
     if (req->stage == HTTP_STAGE_HEADERS) {
         return on_headers(req);
     }

@@ -233,8 +233,8 @@ static bool start(CorHttpServer *server, const CorHttpServerOptions *given, CorE
             return false;
         }
     }
-    return cor_http_priv_watch_start(server, err) && start_lanes(server, err) &&
-           cor_http_priv_accept_start(server, err);
+    return cor_http_priv_room_new(&server->room, err) && cor_http_priv_watch_start(server, err) &&
+           start_lanes(server, err) && cor_http_priv_accept_start(server, err);
 }
 
 bool cor_http_server_start(const CorHttpServerOptions *options, CorHttpServer **ret_server,
@@ -295,6 +295,7 @@ void cor_http_server_stop(CorHttpServer *server)
     for (size_t i = 0; i < server->lanes_len; i++) {
         MHD_stop_daemon(server->lanes[i].daemon);
     }
+    cor_http_priv_room_free(server->room);
     cor_http_priv_watch_stop(server);
     cor_wakeup_free(server->accept_wakeup);
     free(server->lanes);

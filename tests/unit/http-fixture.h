@@ -128,21 +128,6 @@ static void splitting(CorHttpRequest *req, CorHttpResponse *res, void *context)
     cor_http_res_header(res, "Location", "%s", cor_http_req_query(req, "to"));
 }
 
-static void release_pieces(void *context)
-{
-    free(context);
-}
-
-static void pieces(CorHttpRequest *req, CorHttpResponse *res, void *context)
-{
-    char *middle = strdup("two ");
-    const struct iovec parts[] = {{"one ", 4}, {middle, 4}, {"three", 5}};
-    (void) req;
-    (void) context;
-
-    cor_http_res_pieces(res, "text/plain", parts, 3, release_pieces, middle);
-}
-
 typedef struct Upload {
     Fixture *fixture;
     CorSha256 *sha;
@@ -228,7 +213,6 @@ static const CorHttpRoute routes[] = {
     {.method = "GET", .pattern = "/silent", .handler = silent},
     {.method = "GET", .pattern = "/splitting", .handler = splitting},
     {.method = "GET", .pattern = "/file", .handler = file},
-    {.method = "GET", .pattern = "/pieces", .handler = pieces},
     {.method = "POST", .pattern = "/echo", .handler = echo, .body = COR_HTTP_BODY_JSON},
     {.method = "POST", .pattern = "/raw", .handler = raw, .body = COR_HTTP_BODY_RAW},
     {.method = "PUT",

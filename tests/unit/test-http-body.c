@@ -233,15 +233,6 @@ static void a_file_is_sent_whole_or_in_part(void **state)
         "attachment; filename=\"b_r _1_.dcm\"; filename*=UTF-8''b%C3%A4r%20%221%22.dcm");
 }
 
-static void pieces_of_memory_are_sent_in_order(void **state)
-{
-    Answer answer;
-
-    client_ask(port_of(state), "GET /pieces HTTP/1.1\r\n" HOST "\r\n", &answer);
-    assert_string_equal(answer.body, "one two three");
-    answer_done(&answer);
-}
-
 #define ON(server, name) cmocka_unit_test_setup_teardown(name, server, stop)
 
 int main(void)
@@ -256,7 +247,6 @@ int main(void)
         ON(open_server, an_upload_can_be_refused_at_each_point),
         ON(open_server, an_upload_that_breaks_off_is_aborted),
         ON(open_server, a_file_is_sent_whole_or_in_part),
-        ON(open_server, pieces_of_memory_are_sent_in_order),
     };
 
     return cmocka_run_group_tests_name("http-body", tests, NULL, NULL);

@@ -4,11 +4,14 @@
 
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/array.h"
 #include "http/http-pull.h"
 #include "http/http-server.h"
+
+enum { FILE_SIZE = 1 << 20, FILE_OFFSET = 77, FILE_MOST = FILE_SIZE - FILE_OFFSET };
 
 typedef struct Fixture {
     CorHttpServer *server;
@@ -19,11 +22,37 @@ typedef struct Fixture {
     atomic_int at_end; /* what pull() says when nothing is left */
     sem_t waits;
     sem_t ended;
+    int file;          /* FILE_SIZE bytes, each as byte_at() says */
+    atomic_int pieces; /* of the file that may be given now, "text" before each */
+    size_t piece;      /* their size */
+    bool has_text;     /* before each */
+    atomic_size_t access_bytes;
 } Fixture;
 
-static ssize_t give(void *context, void *data, size_t size)
+static uint8_t byte_at(size_t at)
+{
+    return (uint8_t) (at % 251 + at / 4096);
+}
+
+static ssize_t give_piece(Fixture *fixture, void *data, CorHttpFile *ret_file)
+{
+    atomic_fetch_sub(&fixture->pieces, 1);
+    *ret_file = (CorHttpFile){.fd = fixture->file, .offset = FILE_OFFSET, .size = fixture->piece};
+    atomic_fetch_add(&fixture->given, fixture->piece);
+    if (!fixture->has_text) {
+        return 0;
+    }
+    memcpy(data, "text", 4);
+    return 4;
+}
+
+static ssize_t give(void *context, void *data, size_t size, CorHttpFile *ret_file)
 {
     Fixture *fixture = context;
+
+    if (ret_file && atomic_load(&fixture->pieces) > 0) {
+        return give_piece(fixture, data, ret_file);
+    }
     uint64_t left = atomic_load(&fixture->left);
     size_t taken = COR_MIN(size, (size_t) left);
 
@@ -62,6 +91,25 @@ static void handler(CorHttpRequest *req, CorHttpResponse *res, void *context)
     }
 }
 
+static void on_access(const CorHttpAccess *access, void *context)
+{
+    atomic_fetch_add(&((Fixture *) context)->access_bytes, access->bytes);
+}
+
+static int make_file(void)
+{
+    int fd = memfd_create("pull", MFD_CLOEXEC);
+    uint8_t *bytes = malloc(FILE_SIZE);
+
+    assert_true(fd >= 0 && bytes);
+    for (size_t i = 0; i < FILE_SIZE; i++) {
+        bytes[i] = byte_at(i);
+    }
+    assert_int_equal(write(fd, bytes, FILE_SIZE), FILE_SIZE);
+    free(bytes);
+    return fd;
+}
+
 static const CorHttpRoute routes[] = {{.method = "GET", .pattern = "/pull", .handler = handler}};
 
 static int start_with(void **state, int64_t idle_ms, int64_t rate)
@@ -75,11 +123,16 @@ static int start_with(void **state, int64_t idle_ms, int64_t rate)
                                     .routes_len = COR_ARRAY_LEN(routes),
                                     .route_context = fixture,
                                     .threads = 2,
+                                    .on_access = on_access,
+                                    .access_context = fixture,
                                     .idle_timeout_ms = idle_ms,
                                     .bytes_per_s_min = rate};
 
     (void) sem_init(&fixture->waits, 0, 0);
     (void) sem_init(&fixture->ended, 0, 0);
+    fixture->file = make_file();
+    fixture->piece = FILE_MOST;
+    fixture->has_text = true;
     if (!cor_http_server_start(&options, &fixture->server, &err)) {
         print_error("%s\n", err.text);
         return -1;
@@ -107,6 +160,7 @@ static int stop(void **state)
     cor_http_pull_unref(fixture->pull);
     (void) sem_destroy(&fixture->waits);
     (void) sem_destroy(&fixture->ended);
+    (void) close(fixture->file);
     free(fixture);
     return 0;
 }
@@ -272,6 +326,193 @@ static void a_stop_cuts_what_waits(void **state)
     (void) close(fd);
 }
 
+/* The body is pieces of the file, with "text" before each if there is one, and then x's. */
+static void check_pieces(const Fixture *fixture, const Answer *answer, int pieces, size_t rest)
+{
+    const char *at = answer->body;
+    const size_t text = fixture->has_text ? 4 : 0;
+
+    assert_int_equal(answer->size, (size_t) pieces * (text + fixture->piece) + rest);
+    for (int i = 0; i < pieces; i++) {
+        assert_memory_equal(at, "text", text);
+        at += text;
+        for (size_t k = 0; k < fixture->piece; k++) {
+            if ((uint8_t) at[k] != byte_at(FILE_OFFSET + k)) {
+                fail_msg("byte %zu of piece %d is another one", k, i);
+            }
+        }
+        at += fixture->piece;
+    }
+    for (size_t i = 0; i < rest; i++) {
+        assert_int_equal(at[i], 'x');
+    }
+}
+
+static void pieces_of_files_come_in_order_with_texts_around_them(void **state)
+{
+    static const struct {
+        int pieces;
+        size_t piece;
+        bool has_text;
+        size_t rest;
+    } cases[] = {
+        {1, FILE_MOST, true, 0},  {1, FILE_MOST, false, 40}, {3, 1, true, 5000},
+        {100, 9000, false, 0},    {20, FILE_MOST, true, 40}, {0, 0, true, 100000},
+        {9, FILE_MOST, false, 0},
+    };
+    Fixture *fixture = *state;
+    int fd = client_connect(fixture->port);
+    uint64_t bytes = 0;
+
+    atomic_store(&fixture->at_end, (int) COR_HTTP_PULL_END);
+    for (size_t i = 0; i < COR_ARRAY_LEN(cases); i++) {
+        Answer answer;
+        fixture->piece = cases[i].piece;
+        fixture->has_text = cases[i].has_text;
+        atomic_store(&fixture->pieces, cases[i].pieces);
+        atomic_store(&fixture->left, cases[i].rest);
+        assert_true(client_say(fd, "GET /pull HTTP/1.1\r\n" HOST "\r\n")); /* one connection */
+        assert_true(client_read_answer(fd, &answer, false));
+        check_pieces(fixture, &answer, cases[i].pieces, cases[i].rest);
+        bytes += answer.size;
+        await(&fixture->ended);
+        answer_done(&answer);
+    }
+    (void) close(fd);
+    cor_http_server_stop(COR_TAKE(fixture->server));
+    assert_int_equal(atomic_load(&fixture->access_bytes), bytes);
+}
+
+static void a_reader_that_is_slow_gets_everything(void **state)
+{
+    Fixture *fixture = *state;
+    const int small = 64 * 1024;
+    int fd = client_connect(fixture->port);
+    Answer answer;
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    atomic_store(&fixture->pieces, 16);
+    atomic_store(&fixture->left, 10);
+    atomic_store(&fixture->at_end, (int) COR_HTTP_PULL_END);
+    assert_true(client_say(fd, "GET /pull HTTP/1.1\r\n" HOST "\r\n"));
+    assert_int_equal(shutdown(fd, SHUT_WR), 0); /* it has nothing more to say, and still listens */
+    assert_true(client_read_answer(fd, &answer, false));
+    check_pieces(fixture, &answer, 16, 10);
+    await(&fixture->ended);
+    answer_done(&answer);
+    (void) close(fd);
+}
+
+static void nothing_of_a_file_is_held_back_while_there_is_nothing_more(void **state)
+{
+    Fixture *fixture = *state;
+    int fd = ask(fixture, "/pull");
+    Answer answer = {0};
+    char line[64];
+    char piece[100];
+
+    fixture->piece = sizeof(piece);
+    await(&fixture->waits);
+    assert_true(client_read_head(fd, &answer));
+    for (int i = 0; i < 3; i++) {
+        atomic_store(&fixture->pieces, 1);
+        cor_http_pull_ready(fixture->pull);
+        await(&fixture->waits);
+        assert_true(client_read_line(fd, line, sizeof(line)));
+        if (i > 0) { /* the end of the chunk before */
+            assert_string_equal(line, "");
+            assert_true(client_read_line(fd, line, sizeof(line)));
+        }
+        assert_string_equal(line, "68");
+        assert_true(client_read(fd, line, 4) && client_read(fd, piece, sizeof(piece)));
+        assert_int_equal((uint8_t) piece[99], byte_at(FILE_OFFSET + 99));
+    }
+    (void) close(fd);
+    await(&fixture->ended);
+}
+
+static void a_file_that_is_too_short_is_a_loss(void **state)
+{
+    Fixture *fixture = *state;
+    Answer answer;
+
+    fixture->piece = FILE_SIZE;
+    atomic_store(&fixture->pieces, 1);
+    int fd = ask(fixture, "/pull");
+    assert_false(client_read_answer(fd, &answer, false));
+    assert_int_equal(answer.status, 200);
+    await(&fixture->ended);
+    answer_done(&answer);
+    (void) close(fd);
+}
+
+static void a_reader_of_files_that_stops_reading_is_cut(void **state)
+{
+    Fixture *fixture = *state;
+
+    atomic_store(&fixture->pieces, 1 << 20);
+    int fd = ask(fixture, "/pull");
+    await(&fixture->ended);
+    assert_true(atomic_load(&fixture->given) < (uint64_t) 64 * 1024 * 1024);
+    (void) close(fd);
+}
+
+static void a_reader_of_files_that_leaves_ends_it(void **state)
+{
+    Fixture *fixture = *state;
+
+    atomic_store(&fixture->pieces, 1 << 30);
+    for (int i = 0; i < 20; i++) {
+        int fd = ask(fixture, "/pull");
+        Answer answer = {0};
+        if (i % 2) {
+            assert_true(client_read_head(fd, &answer));
+        }
+        (void) close(fd);
+        await(&fixture->ended);
+    }
+}
+
+static void a_stop_cuts_a_reader_of_files_that_waits(void **state)
+{
+    Fixture *fixture = *state;
+    Answer answer = {0};
+
+    atomic_store(&fixture->pieces, 1 << 30);
+    int fd = ask(fixture, "/pull");
+    assert_true(client_read_head(fd, &answer));
+    cor_http_server_stop(COR_TAKE(fixture->server));
+    await(&fixture->ended);
+    assert_false(client_read_chunks(fd, &answer));
+    answer_done(&answer);
+    (void) close(fd);
+}
+
+static void a_client_without_chunks_is_given_no_files(void **state)
+{
+    Fixture *fixture = *state;
+    char text[4096];
+    size_t size = 0;
+    ssize_t got = 0;
+
+    atomic_store(&fixture->pieces, 1);
+    atomic_store(&fixture->left, 100);
+    atomic_store(&fixture->at_end, (int) COR_HTTP_PULL_END);
+    int fd = client_connect(fixture->port);
+    assert_true(client_say(fd, "GET /pull HTTP/1.0\r\n" HOST "\r\n"));
+    while ((got = recv(fd, text + size, sizeof(text) - size - 1, 0)) > 0) {
+        size += (size_t) got;
+    }
+    text[size] = '\0';
+    const char *body = strstr(text, "\r\n\r\n");
+    assert_non_null(body);
+    assert_int_equal(strspn(body + 4, "x"), 100);
+    assert_int_equal(strlen(body + 4), 100);
+    assert_int_equal(atomic_load(&fixture->pieces), 1);
+    await(&fixture->ended);
+    (void) close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +529,16 @@ int main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(an_answer_that_is_not_sent_still_ends, patient, stop),
         cmocka_unit_test_setup_teardown(a_stop_cuts_what_waits, patient, stop),
+        cmocka_unit_test_setup_teardown(pieces_of_files_come_in_order_with_texts_around_them,
+                                        patient, stop),
+        cmocka_unit_test_setup_teardown(a_reader_that_is_slow_gets_everything, patient, stop),
+        cmocka_unit_test_setup_teardown(nothing_of_a_file_is_held_back_while_there_is_nothing_more,
+                                        patient, stop),
+        cmocka_unit_test_setup_teardown(a_file_that_is_too_short_is_a_loss, patient, stop),
+        cmocka_unit_test_setup_teardown(a_reader_of_files_that_stops_reading_is_cut, hurried, stop),
+        cmocka_unit_test_setup_teardown(a_reader_of_files_that_leaves_ends_it, patient, stop),
+        cmocka_unit_test_setup_teardown(a_stop_cuts_a_reader_of_files_that_waits, patient, stop),
+        cmocka_unit_test_setup_teardown(a_client_without_chunks_is_given_no_files, patient, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
