@@ -127,21 +127,28 @@ static void serve_page(const CorDicomweb *dicomweb, CorHttpRequest *req, CorHttp
     }
 }
 
-/* A number from 0 without sign; false if it is none. */
-static bool read_digits(const char *text, int64_t *ret_number)
+/* What a client of the stream has seen: "42", or "42-0123456789abcdef" with the catalogue that
+ * counted; false if it is neither. */
+static bool read_event_id(const char *text, Page *page)
 {
     int64_t number = 0;
+    size_t digits = strspn(text, "0123456789");
 
-    if (!*text) {
-        return false;
-    }
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9' || number > INT64_MAX / 10 - 1) {
+    for (size_t i = 0; i < digits; i++) {
+        if (number > INT64_MAX / 10 - 1) {
             return false;
         }
-        number = number * 10 + (*text - '0');
+        number = number * 10 + (text[i] - '0');
     }
-    *ret_number = number;
+    const char *identity = text[digits] == '-' ? text + digits + 1 : "";
+    if (digits == 0 || (text[digits] != '\0' && text[digits] != '-') ||
+        strlen(identity) >= sizeof(page->asked)) {
+        return false;
+    }
+    page->since = number;
+    if (*identity) {
+        (void) snprintf(page->asked, sizeof(page->asked), "%s", identity);
+    }
     return true;
 }
 
@@ -160,16 +167,17 @@ static int64_t preferred_wait_s(const CorHttpRequest *req)
 }
 
 static void serve_stream(const CorDicomweb *dicomweb, CorHttpRequest *req, CorHttpResponse *res,
-                         int64_t since)
+                         Page *wanted)
 {
     const char *last_id = cor_http_req_header(req, "Last-Event-ID");
     CorError err = {0};
 
-    if (last_id && *last_id && !read_digits(last_id, &since)) {
-        cor_http_problem(res, 400, NULL, "Header 'Last-Event-ID' must be a number from 0");
+    if (last_id && *last_id && !read_event_id(last_id, wanted)) {
+        cor_http_problem(res, 400, NULL,
+                         "Header 'Last-Event-ID' must be a number from 0, or the id of an event");
         return;
     }
-    if (!cor_dicomweb_priv_feed_stream(dicomweb->feed, res, since, &err)) {
+    if (!cor_dicomweb_priv_feed_stream(dicomweb->feed, res, wanted->since, wanted->asked, &err)) {
         cor_http_fail(res, NULL, &err);
         return;
     }
@@ -197,7 +205,7 @@ void cor_dicomweb_priv_get_changes(CorHttpRequest *req, CorHttpResponse *res, vo
     }
     (void) snprintf(page.asked, sizeof(page.asked), "%s", asked ? asked : "");
     if (cor_http_req_header_has(req, "Accept", "text/event-stream")) {
-        serve_stream(dicomweb, req, res, page.since);
+        serve_stream(dicomweb, req, res, &page);
     } else {
         serve_page(dicomweb, req, res, &page, wait_s);
     }

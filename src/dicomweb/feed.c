@@ -11,7 +11,9 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "base/string.h"
@@ -32,8 +34,9 @@ typedef struct Listener {
     CorHttpPark *park;     /* of a request, else NULL */
     CorHttpStream *stream; /* of a stream, else NULL */
     CorHttpParkOptions options;
-    int64_t since;       /* the thread's */
-    atomic_bool is_full; /* waits until its buffer is empty */
+    int64_t since;                         /* the thread's */
+    char asked[COR_CATALOG_IDENTITY_SIZE]; /* of a stream: whose number since is; "": nobody said */
+    atomic_bool is_full;                   /* waits until its buffer is empty */
     atomic_bool is_gone;
 } Listener;
 
@@ -130,13 +133,14 @@ typedef struct Page {
     int64_t last;
     size_t len;
     int64_t newest;
+    char here[COR_CATALOG_IDENTITY_SIZE];
 } Page;
 
 static bool add_to_page(void *context, int64_t seq, const char *json, size_t size)
 {
     Page *page = context;
 
-    cor_string_printf(page->text, "id: %lld\ndata: ", (long long) seq);
+    cor_string_printf(page->text, "id: %lld-%s\ndata: ", (long long) seq, page->here);
     cor_string_append(page->text, json, size);
     cor_string_append_text(page->text, "\n\n");
     page->last = seq;
@@ -144,16 +148,26 @@ static bool add_to_page(void *context, int64_t seq, const char *json, size_t siz
     return cor_string_size(page->text) < STREAM_BYTES / 2;
 }
 
+/* Numbers of another catalogue: what comes after them here is nothing to do with the client. */
+static bool is_of_another(const Page *page)
+{
+    const Listener *listener = page->listener;
+
+    return listener->since > page->newest ||
+           (listener->asked[0] && strcmp(listener->asked, page->here) != 0);
+}
+
 static bool read_page(CorSqlTxn *txn, void *arg, CorError *err)
 {
     Page *page = arg;
 
-    if (!cor_catalog_last_change(txn, &page->newest, err)) {
+    if (!cor_catalog_identity(txn, page->here, err) ||
+        !cor_catalog_last_change(txn, &page->newest, err)) {
         return false;
     }
-    if (page->listener->since > page->newest) { /* numbers of another catalogue */
-        cor_string_printf(page->text, "id: %lld\nevent: reset\ndata: {\"last\":%lld}\n\n",
-                          (long long) page->newest, (long long) page->newest);
+    if (is_of_another(page)) {
+        cor_string_printf(page->text, "id: %lld-%s\nevent: reset\ndata: {\"last\":%lld}\n\n",
+                          (long long) page->newest, page->here, (long long) page->newest);
         page->last = page->newest;
         page->len = 1;
         return true;
@@ -183,6 +197,7 @@ static bool tell_stream(Listener *listener)
             return true; /* on_drained() or on_end() comes */
         }
         listener->since = page.last;
+        memcpy(listener->asked, page.here, sizeof(listener->asked));
         written = page.len;
     }
     return true;
@@ -338,7 +353,7 @@ static void on_end(void *context)
 }
 
 bool cor_dicomweb_priv_feed_stream(CorFeed *feed, CorHttpResponse *res, int64_t since,
-                                   CorError *err)
+                                   const char *asked, CorError *err)
 {
     CorHttpStreamOptions options = {.type = "text/event-stream",
                                     .buffer_max = STREAM_BYTES,
@@ -351,6 +366,7 @@ bool cor_dicomweb_priv_feed_stream(CorFeed *feed, CorHttpResponse *res, int64_t 
     if (!listener_new(feed, since, &listener, err)) {
         return false;
     }
+    (void) snprintf(listener->asked, sizeof(listener->asked), "%s", asked);
     options.context = listener;
     if (!cor_http_res_stream(res, &options, &listener->stream, err)) {
         unref(listener);

@@ -30,6 +30,12 @@ void cor_dicomweb_priv_feed_free(CorFeed *feed);
 COR_MUSTCHECK bool cor_dicomweb_priv_feed_park(CorFeed *feed, CorHttpRequest *req, int64_t since,
                                                const CorHttpParkOptions *options, CorError *err);
 
-/** Answer with a stream of the changes after since. */
+/**
+ * Answer with a stream of the changes after since.  The id of each event is the number of its
+ * change and the identity of the catalogue: "42-0123456789abcdef".
+ *
+ * @param asked  identity of the catalogue whose number since is, or "" if nobody said; another one
+ *               makes the stream begin with a reset
+ */
 COR_MUSTCHECK bool cor_dicomweb_priv_feed_stream(CorFeed *feed, CorHttpResponse *res, int64_t since,
-                                                 CorError *err);
+                                                 const char *asked, CorError *err);

@@ -44,15 +44,15 @@ def remove(server, name):
 
 
 class Stream(threading.Thread):
-    """An EventSource: its events as (id, kind, data) until it is stopped; it goes on after a cut."""
+    """An EventSource: its events as (number, kind, data) until it is stopped, and the last id, which it comes again with."""
 
-    def __init__(self, server, since=None, last_id=None):
+    def __init__(self, server, since=None, last_id=None, catalog=None):
         super().__init__()
-        self.events, self.error = [], None
+        self.events, self.last_id, self.error = [], None, None
         headers = {"Accept": "text/event-stream"}
         if last_id is not None:
             headers["Last-Event-ID"] = str(last_id)
-        self.answer = requests.get(f"{server.url}/dicom-web/changes", params={"since": since} if since else None,
+        self.answer = requests.get(f"{server.url}/dicom-web/changes", params={"since": since, "catalog": catalog},
                                    headers=headers, stream=True, timeout=60)
         assert self.answer.headers["Content-Type"].startswith("text/event-stream")
         self.start()
@@ -63,7 +63,9 @@ class Stream(threading.Thread):
             for line in self.answer.iter_lines(chunk_size=1, decode_unicode=True):
                 if not line:
                     if "data" in event:
-                        self.events.append((int(event["id"]), event.get("event"), json.loads(event["data"])))
+                        self.last_id = event["id"]
+                        number, _, _catalog = self.last_id.partition("-")
+                        self.events.append((int(number), event.get("event"), json.loads(event["data"])))
                     event = {}
                 elif not line.startswith(":"):
                     name, _, value = line.partition(": ")
@@ -119,8 +121,8 @@ def test_numbers_of_another_catalogue_are_told_at_once(server):
 @pytest.mark.parametrize("query", ["since=-1", "since=x", "limit=0", "limit=1001", "wait=-1", "wait=301"])
 def test_what_makes_no_sense_is_400(server, query):
     assert server.get("/dicom-web/changes?" + query).status_code == 400
-    assert server.get("/dicom-web/changes", headers={"Accept": "text/event-stream",
-                                                     "Last-Event-ID": "x"}).status_code == 400
+    for last in ("x", "-", "-0123456789abcdef", "1x", "1 -2", "99999999999999999999", "1-0123456789abcdef0"):
+        assert server.get("/dicom-web/changes", headers={"Accept": "text/event-stream", "Last-Event-ID": last}).status_code == 400
 
 
 @pytest.mark.parametrize("prefer", [False, True])
@@ -252,11 +254,11 @@ def test_a_reader_that_does_not_read_loses_nothing(server):
         store(server, f"b{number}")
     lazy.settimeout(30)
     text = b""
-    while b"id: 60\n" not in text:
+    while not re.search(b"id: 60-[0-9a-f]{16}\n", text):
         block = lazy.recv(4096)
         assert block
         text += block
-    numbers = [int(line[4:]) for line in text.decode(errors="ignore").splitlines() if line.startswith("id: ")]
+    numbers = [int(line[4:].partition("-")[0]) for line in text.decode(errors="ignore").splitlines() if line.startswith("id: ")]
     assert numbers == list(range(1, 61))
     lazy.close()
 
@@ -271,6 +273,11 @@ def test_another_catalogue_is_told_from_the_first(tmp_path):
         page = changes(server, since=1)
         etag = server.get(path).headers["ETag"]
         assert changes(server, since=1, catalog=page["catalog"])["changes"] == []
+        stream = Stream(server)
+        until(lambda: stream.events, what="the event")
+        seen = stream.last_id
+        assert seen == f"1-{page['catalog']}"
+        stream.stop()
     with server:
         assert changes(server)["catalog"] == page["catalog"], "it lasts"
         assert server.get(path, headers={"If-None-Match": etag}).status_code == 304
@@ -282,5 +289,15 @@ def test_another_catalogue_is_told_from_the_first(tmp_path):
         assert other["catalog"] != page["catalog"]
         assert other["reset"] and other["changes"] == [] and not other["has_more"]
         assert "reset" not in changes(server, since=1)
+        # The stream says it as the page does, to one that comes again and to one that has seen nothing.
+        for how in ({"last_id": seen}, {"since": 1, "catalog": page["catalog"]}, {"last_id": 1, "catalog": page["catalog"]}):
+            stream = Stream(server, **how)
+            until(lambda: stream.events, what="the reset")
+            assert stream.events == [(2, "reset", {"last": 2})] and stream.last_id == f"2-{other['catalog']}"
+            stream.stop()
+        stream = Stream(server, last_id=f"1-{other['catalog']}", catalog=page["catalog"])  # the id says more than the address
+        until(lambda: stream.events, what="the change")
+        assert [event[:2] for event in stream.events] == [(2, None)]
+        stream.stop()
         answer = server.get(path, headers={"If-None-Match": etag})
         assert answer.status_code == 200 and answer.headers["ETag"] != etag

@@ -10,8 +10,8 @@ const SETTLE_MS = 250; // an upload of a thousand images is one refresh, not a t
 
 /** The feed from its newest change on: asking beyond the end is answered with where the end is. */
 async function feedUrl(): Promise<string> {
-  const { last } = await getJson<ChangePage>(`${root}/changes?since=${Number.MAX_SAFE_INTEGER}&limit=1`);
-  const query = new URLSearchParams({ since: String(last) });
+  const { last, catalog } = await getJson<ChangePage>(`${root}/changes?since=${Number.MAX_SAFE_INTEGER}&limit=1`);
+  const query = new URLSearchParams({ since: String(last), catalog });
   if (token.get()) query.set('ticket', (await sendJson<Ticket>('POST', '/ws/ticket')).ticket);
   return `${root}/changes?${query}`;
 }
@@ -35,6 +35,7 @@ export function useChanges(): void {
         if (isOver) return;
         source = new EventSource(url); // it reconnects by itself and says what it has seen
         source.onmessage = refresh;
+        source.addEventListener('reset', refresh); // another catalogue has taken the place of the one we know
         source.onopen = refresh; // what came while nobody listened
       })
       .catch(() => undefined); // the connection badge says that the server is away
