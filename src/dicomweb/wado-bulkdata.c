@@ -90,7 +90,11 @@ static bool open_part(void *context, size_t index, CorPart *part, CorError *err)
     if (!cor_dicomweb_priv_open_instance(source->dicomweb, source->instance, &fd, err) ||
         !cor_host_bulk(source->dicomweb->options.hosts, fd, source->path, COR_WADO_HOST_MS, &made,
                        err)) {
-        return false;
+        return err->code == COR_ERR_LIMIT
+                   ? cor_fail(err, COR_ERR_UNSUPPORTED,
+                              "the value is larger than host_memory allows; Pixel Data can be had"
+                              " frame by frame")
+                   : false;
     }
     cor_dicomweb_priv_part_set_file(part, COR_TAKE_FD(made.fd), made.size_bytes);
     cor_host_file_done(&made);

@@ -100,7 +100,11 @@ static bool make(const Source *source, int fd, const char *syntax, CorPart *part
 
     if (!cor_host_transcode(source->dicomweb->options.hosts, fd, syntax, COR_WADO_HOST_MS, &made,
                             err)) {
-        return false;
+        return err->code == COR_ERR_LIMIT
+                   ? cor_fail(err, COR_ERR_UNSUPPORTED,
+                              "made anew the object would be larger than host_memory allows; it can"
+                              " be had frame by frame, or as it is stored (transfer-syntax=*)")
+                   : false;
     }
     cor_dicomweb_priv_part_set_file(part, COR_TAKE_FD(made.fd), made.size_bytes);
     cor_host_file_done(&made);

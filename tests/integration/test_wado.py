@@ -10,6 +10,8 @@ import pytest
 import slices
 from PIL import Image
 from pydicom.data import get_testdata_file
+from pydicom.pixel_data_handlers.rle_handler import rle_encode_frame
+from server import Server
 from wado import AS_STORED, EXPLICIT, VIEWER_FRAMES, get, parts_of, path_of, put
 
 
@@ -256,6 +258,28 @@ def test_frames_of_one_bit(server, shared):
     for i, part in enumerate(parts):
         got = np.unpackbits(np.frombuffer(part.body, np.uint8), bitorder="little")[:bits]
         assert np.array_equal(got, packed[i * bits:(i + 1) * bits])
+
+
+def test_what_would_be_larger_than_a_host_may_make_is_refused_or_comes_as_it_is(tmp_path):
+    """60 empty frames of 2 MiB in run lengths; a host may write 64 MiB."""
+    dataset = read(slices.ct("large", study="large", series="large", size=16))
+    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = 1024, 1024, 60
+    frame = rle_encode_frame(np.zeros((1024, 1024), np.int16))
+    dataset.PixelData = pydicom.encaps.encapsulate([frame] * 60)
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.RLELossless
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, dataset, write_like_original=False)
+    with Server(tmp_path / "data", host_memory="64 MiB", job_hosts_max=1) as server:
+        path = put(server, "l/1.dcm", out.getvalue())
+        for accept in (f"application/dicom; transfer-syntax={EXPLICIT}", f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT}'):
+            answer = get(server, path, accept)
+            assert answer.status_code == 406 and "host_memory" in answer.json()["detail"]
+        as_it_is, = parts_of(get(server, path, 'multipart/related; type="application/dicom"'))
+        assert as_it_is.body == out.getvalue() and as_it_is.syntax == pydicom.uid.RLELossless
+        frames = parts_of(get(server, path + "/frames", 'multipart/related; type="application/octet-stream"'))
+        assert len(frames) == 60 and all(part.body == bytes(2 << 20) for part in frames)
+        assert len(parts_of(get(server, path, 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.80'))) == 1
 
 
 # --- bulk data ---
