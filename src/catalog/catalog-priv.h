@@ -57,6 +57,9 @@ COR_MUSTCHECK bool cor_catalog_priv_find_key(CorSqlTxn *txn, const char *bucket,
  */
 COR_MUSTCHECK bool cor_catalog_priv_number(CorSqlStmt *stmt, int64_t *ret_number, CorError *err);
 
+/* True if a statement of at most one row has one. */
+COR_MUSTCHECK bool cor_catalog_priv_has_row(CorSqlStmt *stmt, bool *ret_has, CorError *err);
+
 /* Shorten the folder of a study to what it shares with a key that is new in it. */
 COR_MUSTCHECK bool cor_catalog_priv_narrow_folder(CorSqlTxn *txn, int64_t study, const char *key,
                                                   CorError *err);

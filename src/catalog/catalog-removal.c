@@ -128,16 +128,11 @@ bool cor_catalog_removal_is_due(CorSqlTxn *txn, const CorCatalogRemoval *removal
 {
     static const char sql[] = "SELECT 1 FROM removal WHERE bucket = ?1 AND key = ?2 AND at = ?3";
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
-    int64_t found = 0;
 
     cor_sql_bind_text(stmt, 1, removal->bucket);
     cor_sql_bind_text(stmt, 2, removal->key);
     cor_sql_bind_int(stmt, 3, removal->at_unix_ms);
-    if (!cor_catalog_priv_number(stmt, &found, err)) {
-        return false;
-    }
-    *ret_is_due = found != 0;
-    return true;
+    return cor_catalog_priv_has_row(stmt, ret_is_due, err);
 }
 
 bool cor_catalog_forget_removal(CorSqlTxn *txn, const char *bucket, const char *key, CorError *err)
@@ -156,13 +151,8 @@ bool cor_catalog_was_removed(CorSqlTxn *txn, const char *bucket, const char *key
     static const char sql[] = "SELECT 1 FROM change WHERE kind = 3 AND bucket = ?1 AND key = ?2"
                               " LIMIT 1";
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
-    int64_t found = 0;
 
     cor_sql_bind_text(stmt, 1, bucket);
     cor_sql_bind_text(stmt, 2, key);
-    if (!cor_catalog_priv_number(stmt, &found, err)) {
-        return false;
-    }
-    *ret_was = found != 0;
-    return true;
+    return cor_catalog_priv_has_row(stmt, ret_was, err);
 }

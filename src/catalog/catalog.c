@@ -195,6 +195,18 @@ bool cor_catalog_priv_number(CorSqlStmt *stmt, int64_t *ret_number, CorError *er
     return true;
 }
 
+bool cor_catalog_priv_has_row(CorSqlStmt *stmt, bool *ret_has, CorError *err)
+{
+    bool has_row = false;
+
+    if (!cor_sql_next(stmt, &has_row, err)) {
+        return false;
+    }
+    cor_sql_reset(stmt);
+    *ret_has = has_row;
+    return true;
+}
+
 void cor_catalog_instances_free(CorCatalogInstances *instances)
 {
     if (instances) {
@@ -291,15 +303,10 @@ bool cor_catalog_has_key(CorSqlTxn *txn, const char *bucket, const char *key, bo
 {
     static const char sql[] = "SELECT 1 FROM instance WHERE bucket = ?1 AND key = ?2";
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
-    int64_t found = 0;
 
     cor_sql_bind_text(stmt, 1, bucket);
     cor_sql_bind_text(stmt, 2, key);
-    if (!cor_catalog_priv_number(stmt, &found, err)) {
-        return false;
-    }
-    *ret_has = found != 0;
-    return true;
+    return cor_catalog_priv_has_row(stmt, ret_has, err);
 }
 
 bool cor_catalog_has_older(CorSqlTxn *txn, const CorCatalogInstance *instance,

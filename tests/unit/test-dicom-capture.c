@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dicom-builder.h"
+#include "dicom-prepare.h"
 
 static Builder builder;
 static const uint8_t picture[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
@@ -171,12 +172,6 @@ static void a_source_without_its_uids_is_refused(void **state)
     assert_null(file);
     assert_int_equal(size, 7);
     cor_dicom_free(source);
-}
-
-static int prepare(void **state)
-{
-    (void) state;
-    return cor_dicom_init(NULL) ? 0 : -1;
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "dicom-builder.h"
+#include "dicom-prepare.h"
 
 static Builder builder;
 
@@ -124,12 +125,6 @@ static void no_set_needs_a_file_after_preparing(void **state)
     assert_name("ISO_IR 203", "\xA4", "€");
     assert_name("\\ISO 2022 IR 159", "\033$(DD_\033(B", "榭");
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-}
-
-static int prepare(void **state)
-{
-    (void) state;
-    return cor_dicom_init(NULL) ? 0 : -1;
 }
 
 int main(void)

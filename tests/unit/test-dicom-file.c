@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "dicom-attributes.h"
 #include "dicom-builder.h"
+#include "dicom-prepare.h"
 
 #define EXPLICIT "1.2.840.10008.1.2.1"
 
@@ -300,12 +301,6 @@ static void the_listing_for_logs_has_no_values(void **state)
     assert_string_equal(listing, "(0010,0010) PN 8\n");
     free(listing);
     cor_dicom_free(dicom);
-}
-
-static int prepare(void **state)
-{
-    (void) state;
-    return cor_dicom_init(NULL) ? 0 : -1;
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dicom-builder.h"
+#include "dicom-prepare.h"
 
 #define EXPLICIT "1.2.840.10008.1.2.1"
 #define RLE "1.2.840.10008.1.2.5"
@@ -406,12 +407,6 @@ static void without_a_window_the_whole_range_is_shown(void **state)
     assert_true(center == 200 && width == 200);
     cor_dicom_frame_free(frame);
     cor_dicom_free(dicom);
-}
-
-static int prepare(void **state)
-{
-    (void) state;
-    return cor_dicom_init(NULL) ? 0 : -1;
 }
 
 int main(void)

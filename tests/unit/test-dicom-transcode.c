@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "dicom-attributes.h"
 #include "dicom-builder.h"
+#include "dicom-prepare.h"
 #include "dicom/dicom-image.h"
 
 #define IMPLICIT "1.2.840.10008.1.2"
@@ -682,14 +683,6 @@ static void values_are_found_by_their_path(void **state)
     assert_no_bulk(dicom, "0040A730/1", COR_ERR_INVALID);
     assert_no_bulk(dicom, "../../etc/passwd", COR_ERR_INVALID);
     assert_no_bulk(dicom, "0040A730/99999999999999999999/00091010", COR_ERR_INVALID);
-}
-
-static int prepare(void **state)
-{
-    CorError err = {0};
-    (void) state;
-
-    return cor_dicom_init(&err) ? 0 : -1;
 }
 
 int main(void)

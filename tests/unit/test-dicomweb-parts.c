@@ -6,8 +6,8 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "await.h"
 #include "base/array.h"
 #include "base/fd.h"
 #include "dicomweb/bundle.h"
@@ -167,15 +167,6 @@ static int stop(void **state)
     return 0;
 }
 
-static void await_release(Fixture *fixture)
-{
-    struct timespec end;
-
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &end), 0);
-    end.tv_sec += 20;
-    assert_int_equal(sem_timedwait(&fixture->released, &end), 0);
-}
-
 static void ask(Fixture *fixture, Answer *answer)
 {
     client_ask(fixture->port, "GET /parts HTTP/1.1\r\n" HOST "\r\n", answer);
@@ -262,13 +253,13 @@ static void the_same_bytes_arrive_whichever_way_they_go(void **state)
         assert_null(answer_header(&answer, "Content-Length"));
         assert_string_equal(answer_header(&answer, "ETag"), "\"parts\"");
         assert_int_equal(atomic_load(&fixture->opens), (int) cases[i].len);
-        await_release(fixture);
+        await(&fixture->released);
         answer_done(&answer);
         if (!cases[i].is_work) {
             ask_without_chunks(fixture, &answer);
             check_multipart(fixture, &answer);
             assert_int_equal(atomic_load(&fixture->opens), 2 * (int) cases[i].len);
-            await_release(fixture);
+            await(&fixture->released);
             answer_done(&answer);
         }
     }
@@ -287,7 +278,7 @@ static void the_size_of_many_parts_is_not_asked_for_if_that_is_slow(void **state
         client_ask(fixture->port, "HEAD /parts HTTP/1.1\r\n" HOST "\r\n", &answer);
         assert_int_equal(answer.status, 200);
         assert_int_equal(answer_header(&answer, "Content-Length") != NULL, len == 100);
-        await_release(fixture);
+        await(&fixture->released);
         answer_done(&answer);
     }
 }
@@ -309,7 +300,7 @@ static void a_part_alone_is_the_body(void **state)
         assert_int_equal(answer.status, 200);
         assert_int_equal(answer.size, fixture->part_bytes);
         assert_memory_equal(answer.body, content, answer.size);
-        await_release(fixture);
+        await(&fixture->released);
         answer_done(&answer);
     }
 }
@@ -327,7 +318,7 @@ static void a_failure_of_the_first_part_is_a_status(void **state)
         fixture->is_multipart = i & 2;
         ask(fixture, &answer);
         assert_int_equal(answer.status, 406);
-        await_release(fixture);
+        await(&fixture->released);
         answer_done(&answer);
     }
 }
@@ -347,7 +338,7 @@ static void a_failure_later_cuts_the_connection(void **state)
         assert_true(client_say(fd, "GET /parts HTTP/1.1\r\n" HOST "\r\n"));
         assert_false(client_read_answer(fd, &answer, false));
         assert_int_equal(answer.status, 200);
-        await_release(fixture);
+        await(&fixture->released);
         answer_done(&answer);
         (void) close(fd);
     }
@@ -368,7 +359,7 @@ static void a_peer_that_leaves_releases_everything(void **state)
             assert_true(client_read_head(fd, &answer));
         }
         (void) close(fd);
-        await_release(fixture);
+        await(&fixture->released);
     }
     assert_true(atomic_load(&fixture->opens) < 10 * 100);
 }
@@ -385,7 +376,7 @@ static void a_head_opens_nothing(void **state)
         client_ask(fixture->port, "HEAD /parts HTTP/1.1\r\n" HOST "\r\n", &answer);
         assert_int_equal(answer.status, 200);
         assert_int_equal(answer_header(&answer, "Content-Length") != NULL, !fixture->is_work);
-        await_release(fixture);
+        await(&fixture->released);
         answer_done(&answer);
     }
     assert_int_equal(atomic_load(&fixture->opens), 0);

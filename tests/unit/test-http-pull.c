@@ -5,8 +5,8 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "await.h"
 #include "base/array.h"
 #include "http/http-pull.h"
 #include "http/http-server.h"
@@ -163,15 +163,6 @@ static int stop(void **state)
     (void) close(fixture->file);
     free(fixture);
     return 0;
-}
-
-static void await(sem_t *semaphore)
-{
-    struct timespec end;
-
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &end), 0);
-    end.tv_sec += 20;
-    assert_int_equal(sem_timedwait(semaphore, &end), 0);
 }
 
 static int ask(const Fixture *fixture, const char *target)

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "await.h"
 #include "base/array.h"
 #include "http/http-server.h"
 #include "http/http-stream.h"
@@ -147,15 +148,6 @@ static int stop(void **state)
     (void) sem_destroy(&fixture->drained);
     free(fixture);
     return 0;
-}
-
-static void await(sem_t *semaphore)
-{
-    struct timespec end;
-
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &end), 0);
-    end.tv_sec += 20;
-    assert_int_equal(sem_timedwait(semaphore, &end), 0);
 }
 
 static int begin(Fixture *fixture, const char *text)

@@ -4,8 +4,8 @@
 
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <time.h>
 
+#include "await.h"
 #include "base/array.h"
 #include "http/http-server.h"
 #include "ws/ws-server.h"
@@ -140,15 +140,6 @@ static int stop(void **state)
     cor_bytes_unref(fixture->frame);
     free(fixture);
     return 0;
-}
-
-static void await(sem_t *semaphore)
-{
-    struct timespec end;
-
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &end), 0);
-    end.tv_sec += 20;
-    assert_int_equal(sem_timedwait(semaphore, &end), 0);
 }
 
 /* ---- A client ---- */
