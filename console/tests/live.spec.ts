@@ -35,6 +35,8 @@ test('results come while the page is open, each once', async ({ page, server }) 
   const client = await clientId(page);
   await submit(server.url, client, 'first');
   await expect(toasts(page)).toHaveCount(1);
+  const picture = toasts(page).locator('img');
+  await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(40);
   await expect(page.getByTestId('job-state')).toHaveText(/Done/);
   await page.reload();
   await expect(connection(page)).toHaveAttribute('data-state', 'live');
@@ -80,6 +82,7 @@ test('without a socket the lists are polled, and a notice says so', async ({ pag
   await expect(page.getByText('No live connection', { exact: true })).toBeVisible();
   await submit(server.url, await clientId(page), 'polled', 'image');
   await expect(page.getByTestId('job-state')).toHaveText(/Done/);
+  await expect(toasts(page)).toHaveCount(1); // the log is read as well
 });
 
 test('two tabs of one client each get everything', async ({ page, context, server }) => {
@@ -109,4 +112,116 @@ test('a new client id begins with nothing', async ({ page, server }) => {
   await page.getByRole('button', { name: 'Begin with a new one' }).click();
   await expect(page.getByTestId('client-id')).not.toHaveText(client);
   await expect(page.getByText('No jobs yet.')).toBeVisible();
+});
+
+/** Every socket that the page opens, with the pings that it sends. */
+function watch(page: Page): { urls: string[]; pings: () => number } {
+  const urls: string[] = [];
+  let pings = 0;
+  page.on('websocket', (socket) => {
+    urls.push(socket.url());
+    socket.on('framesent', ({ payload }) => {
+      if (String(payload).includes('"ping"')) pings++;
+    });
+  });
+  return { urls, pings: () => pings };
+}
+
+test('a reconnection says what was seen last, and how long until it is tried', async ({ page, server, outage }) => {
+  for (const file of phantom(1)) await server.store(file);
+  const sockets = watch(page);
+  await page.goto('/#/jobs');
+  await expect(connection(page)).toHaveText(/Live/);
+  const client = await clientId(page);
+  await submit(server.url, client, 'seen', 'image');
+  await expect(toasts(page)).toHaveCount(1);
+  await toasts(page).getByRole('button').click();
+  await expect(toasts(page)).toHaveCount(0);
+  outage.isExpected = true;
+  await server.kill();
+  await expect(connection(page)).toHaveText(/Reconnecting in \d+ s/);
+  await expect(connection(page)).toHaveAttribute('data-state', 'polling');
+  await expect(page.getByText('No live connection', { exact: true })).toBeVisible();
+  await server.start();
+  await submit(server.url, client, 'meanwhile', 'image'); // before the page is back, or after: it comes once
+  await expect(connection(page)).toHaveText(/Live/, { timeout: 45_000 });
+  expect(sockets.urls.at(-1)).toMatch(/[?&]since=[12](&|$)/);
+  await expect(page.getByText('No live connection', { exact: true })).toHaveCount(0);
+  await expect(page.getByTestId('job-state')).toHaveText([/Done/, /Done/]);
+  await expect(toasts(page)).toHaveCount(1);
+});
+
+test('every five minutes it asks whether the server is there, and leaves one that hangs', async ({
+  page,
+  server,
+  outage,
+}) => {
+  outage.isExpected = true;
+  for (const file of phantom(1)) await server.store(file);
+  await page.clock.install();
+  const sockets = watch(page);
+  await page.goto('/#/jobs');
+  await expect(connection(page)).toHaveAttribute('data-state', 'live');
+  const client = await clientId(page);
+  await page.clock.fastForward('04:50');
+  expect(sockets.pings()).toBe(0);
+  await page.clock.fastForward('00:11');
+  await expect.poll(sockets.pings).toBe(1);
+  await page.clock.fastForward('00:20'); // the answer came in time
+  await expect(connection(page)).toHaveAttribute('data-state', 'live');
+  expect(sockets.urls).toHaveLength(1);
+
+  server.signal('SIGSTOP'); // its connections stay open, nothing is answered
+  await page.clock.fastForward('04:45');
+  await expect.poll(sockets.pings).toBe(2);
+  await page.clock.fastForward('00:16');
+  await expect(connection(page)).not.toHaveAttribute('data-state', 'live');
+  server.signal('SIGCONT');
+  await expect(async () => {
+    await page.clock.fastForward('00:31');
+    await expect(connection(page)).toHaveAttribute('data-state', 'live', { timeout: 1000 });
+  }).toPass();
+  expect(sockets.urls.length).toBeGreaterThan(1);
+  await submit(server.url, client, 'after', 'image');
+  await expect(page.getByTestId('job-state')).toHaveText(/Done/);
+  await expect(toasts(page)).toHaveCount(1);
+});
+
+test('a server that is not there at the first visit is waited for', async ({ page, outage }) => {
+  outage.isExpected = true;
+  await page.route('**/provision', (route) => route.abort());
+  await page.goto('/#/jobs');
+  await expect(connection(page)).toHaveAttribute('data-state', 'polling');
+  await page.unroute('**/provision');
+  await expect(connection(page)).toHaveAttribute('data-state', 'live');
+  await clientId(page);
+  await expect(page.getByText('No jobs yet.')).toBeVisible();
+});
+
+test('many results at once are counted, not shown one by one', async ({ page, server }) => {
+  for (const file of phantom(1)) await server.store(file);
+  await page.goto('/#/jobs');
+  await expect(connection(page)).toHaveAttribute('data-state', 'live');
+  const client = await clientId(page);
+  for (let number = 0; number < 9; number++) await submit(server.url, client, `many${number}`, 'image');
+  await expect(page.getByText(/^[1-5] more results?$/)).toBeVisible();
+  expect(await toasts(page).count()).toBeLessThanOrEqual(4);
+  await expect(page.getByTestId('job-state')).toHaveText(Array.from({ length: 9 }, () => /Done/));
+});
+
+test('a tab that is opened later shows nothing that was seen', async ({ page, context, server }) => {
+  for (const file of phantom(1)) await server.store(file);
+  await page.goto('/#/jobs');
+  const client = await clientId(page);
+  await submit(server.url, client, 'old', 'image');
+  await expect(toasts(page)).toHaveCount(1);
+  const later = await context.newPage();
+  await later.goto(`${server.url}/#/jobs`);
+  await expect(connection(later)).toHaveAttribute('data-state', 'live');
+  await expect(later.getByTestId('job-state')).toHaveText(/Done/);
+  await toasts(page).getByRole('button').click();
+  await expect(toasts(page)).toHaveCount(0);
+  await submit(server.url, client, 'new', 'image');
+  await expect(toasts(page)).toHaveCount(1);
+  await expect(toasts(later)).toHaveCount(1);
 });

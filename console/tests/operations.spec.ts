@@ -49,6 +49,8 @@ test('queues, hosts, throughput and stages are told while they change', async ({
   const queue = page.getByTestId('queues').getByRole('row', { name: /Requests-processing_1\.fifo/ });
   await expect(queue).toHaveText(/^Requests-processing_1\.fifo000–0$/);
   await expect(page.getByText('No job has ended yet.')).toBeVisible();
+  for (const chart of await page.getByRole('figure').getByRole('img').all())
+    await expect(chart).toHaveAttribute('data-seconds', '120'); // two minutes, however few the samples are
   const pids = await idleHosts(server);
   signal(pids, 'SIGSTOP');
   for (let number = 0; number < 5; number++) await submit(server, at, { client: 'ward', job: `j${number}` });

@@ -18,7 +18,7 @@ export function App() {
   return (
     <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="dark">
       <QueryClientProvider client={queryClient}>
-        <Notifications position="bottom-right" />
+        <Notifications position="bottom-right" limit={6} />
         <LiveProvider>
           <RouterProvider router={router} />
         </LiveProvider>

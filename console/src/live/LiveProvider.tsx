@@ -3,10 +3,12 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState, useSyncExternalStore } from 'react';
 import { ensureClientId, useClientId } from '../api/client-id';
-import { sendJson, token } from '../api/http';
-import type { Ticket } from '../api/schema';
+import { getJson, sendJson, token } from '../api/http';
+import type { EventPage, Ticket } from '../api/schema';
 import { Cursor, LiveEvent, type ProgressEvent, type ResultEvent } from './events';
 import { LiveSocket, type LiveState } from './LiveSocket';
+
+const POLL_MS = 5_000;
 
 type Listener<T> = (event: T) => void;
 
@@ -69,7 +71,7 @@ export function useProgress(jobId: string): Progress | undefined {
 
 /** How often lists ask by themselves: often while there is no live connection, else never. */
 export function usePolling(): number | false {
-  return useLive().isPolling ? 5_000 : false;
+  return useLive().isPolling ? POLL_MS : false;
 }
 
 async function socketUrl(clientId: string, since: number | null): Promise<string> {
@@ -84,6 +86,21 @@ async function socketUrl(clientId: string, since: number | null): Promise<string
   return url.href;
 }
 
+/** The same log without a socket: nothing is missed while there is none.  A server that does not answer is asked again. */
+async function readLog(clientId: string, since: number | null, handle: (event: unknown) => void): Promise<void> {
+  const query = since === null ? '' : `?since=${since}`;
+  const page = await getJson<EventPage>(`/clients/${encodeURIComponent(clientId)}/events${query}`).catch(() => null);
+  for (const event of page?.events ?? []) handle(event);
+}
+
+/** Ask for a client id until there is one; the function that it gives ends that. */
+function untilProvisioned(onFailure: () => void): () => void {
+  const attempt = () => void ensureClientId().catch(onFailure);
+  attempt();
+  const timer = setInterval(attempt, POLL_MS);
+  return () => clearInterval(timer);
+}
+
 export function LiveProvider({ children }: { children: ReactNode }) {
   const clientId = useClientId();
   const queries = useQueryClient();
@@ -92,20 +109,22 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   const [store] = useState(() => new LiveStore());
 
   useEffect(() => {
-    if (!clientId) {
-      ensureClientId().catch(() => setPolling(true));
-      return;
-    }
+    if (!clientId) return untilProvisioned(() => setPolling(true));
+    setPolling(false);
     const cursor = new Cursor(clientId);
     let last = cursor.get();
     const handle = (message: unknown) => {
       const parsed = LiveEvent.safeParse(message);
       if (!parsed.success) return; // pongs and what newer servers say
       const event = parsed.data;
-      if (event.type === 'gap') return;
+      if (event.type === 'gap') {
+        void queries.invalidateQueries(); // some results are not in the log any more: the lists know their jobs
+        return;
+      }
       if (event.type === 'reset') {
         last = event.last;
         cursor.reset(event.last);
+        void queries.invalidateQueries();
         return;
       }
       if (event.type === 'result') {
@@ -120,18 +139,27 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       }
       store.take(event);
     };
+    let poll: ReturnType<typeof setInterval> | undefined;
     const socket = new LiveSocket({
       url: () => socketUrl(clientId, last),
       onMessage: handle,
       onState: setState,
-      onUnavailable: () => setPolling(true),
+      onUnavailable: () => {
+        setPolling(true);
+        clearInterval(poll);
+        poll = setInterval(() => void readLog(clientId, last, handle), POLL_MS);
+      },
       onRestored: () => {
         setPolling(false);
+        clearInterval(poll);
         void queries.invalidateQueries();
       },
     });
     socket.start();
-    return () => socket.stop();
+    return () => {
+      clearInterval(poll);
+      socket.stop();
+    };
   }, [clientId, queries, store]);
 
   const live = useMemo(() => ({ state, isPolling, store }), [state, isPolling, store]);

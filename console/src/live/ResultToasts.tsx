@@ -3,7 +3,7 @@
 import { Anchor, Group, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery } from '@tanstack/react-query';
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { getJson } from '../api/http';
 import type { Job } from '../api/schema';
@@ -52,22 +52,54 @@ function Words({ event }: { event: ResultEvent }) {
   );
 }
 
+function ToJobs() {
+  const { t } = useTranslation();
+  return (
+    <Anchor size="sm" href="#/jobs">
+      {t('nav.jobs')}
+    </Anchor>
+  );
+}
+
+const MANY = 'results-many';
+const AT_ONCE = 4; // toasts at a time; what comes beyond is counted in one of its own
+
 export function ResultToasts() {
   const { t } = useTranslation();
   const { store, isPolling } = useLive();
+  const open = useRef(new Set<string>());
+  const more = useRef(0);
 
   useEffect(
     () =>
-      store.onResult((event) =>
-        notifications.show({
-          id: `result-${event.job_id}`,
-          color: event.status === 'succeeded' ? 'teal' : event.status === 'failed' ? 'red' : 'orange',
-          title: event.algo_id,
-          message: <Words event={event} />,
-          autoClose: event.status === 'failed' ? false : 15_000,
-        }),
-      ),
-    [store],
+      store.onResult((event) => {
+        const id = `result-${event.job_id}`;
+        if (open.current.size < AT_ONCE) {
+          open.current.add(id);
+          notifications.show({
+            id,
+            color: event.status === 'succeeded' ? 'teal' : event.status === 'failed' ? 'red' : 'orange',
+            title: event.algo_id,
+            message: <Words event={event} />,
+            autoClose: event.status === 'failed' ? false : 15_000,
+            onClose: () => open.current.delete(id),
+          });
+          return;
+        }
+        more.current++;
+        const notice = { id: MANY, title: t('live.more', { count: more.current }), message: <ToJobs /> };
+        if (more.current > 1) notifications.update(notice);
+        else {
+          notifications.show({
+            ...notice,
+            autoClose: false,
+            onClose: () => {
+              more.current = 0;
+            },
+          });
+        }
+      }),
+    [store, t],
   );
   useEffect(() => {
     if (!isPolling) {

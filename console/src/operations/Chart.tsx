@@ -37,12 +37,26 @@ export function Chart({ title, summary, times, series, say }: Props) {
   useEffect(() => {
     const target = holder.current;
     if (!target) return;
-    const minute = new Intl.DateTimeFormat(i18n.language, { timeStyle: 'medium' });
+    const minute = new Intl.DateTimeFormat(i18n.language, {
+      hour: 'numeric',
+      minute: '2-digit',
+      second: '2-digit',
+      hour12: false,
+    });
     const axis = { stroke: 'gray', grid: { stroke: 'rgba(128,128,128,.2)' } };
     const chart = new uPlot(
       {
         width: target.clientWidth || 300,
         height: HEIGHT_PX,
+        cursor: { drag: { x: false, y: false } },
+        hooks: {
+          setScale: [
+            ({ scales }, key) => {
+              const { min, max } = scales.x ?? {};
+              if (key === 'x') target.dataset.seconds = String(Math.round((max ?? 0) - (min ?? 0)));
+            },
+          ],
+        },
         legend: { show: false }, // ours says what the lines are, to everybody
         axes: [
           { ...axis, values: (_chart, splits) => splits.map((at) => minute.format(new Date(1000 * at))) },
@@ -59,7 +73,8 @@ export function Chart({ title, summary, times, series, say }: Props) {
           })),
         ],
         scales: {
-          x: { range: (_chart, low, high) => timeRange(low, high, Date.now()) },
+          // not what uPlot passes: of a single sample it makes a day
+          x: { range: ({ data }) => timeRange(data[0].at(0) ?? null, data[0].at(-1) ?? null, Date.now()) },
           y: { range: (_chart, _low, high) => [0, Math.max(high ?? 0, 1)] },
         },
       },
@@ -84,7 +99,7 @@ export function Chart({ title, summary, times, series, say }: Props) {
   return (
     <figure style={{ margin: 0, minWidth: 0 }}>
       <figcaption>
-        <Group justify="space-between">
+        <Group gap="sm">
           <Title order={2} size="h5">
             {title}
           </Title>
