@@ -69,17 +69,22 @@ static bool overlay_s16(const CorPlane *plane, const uint8_t *mask, uint8_t *rgb
     int high = 0;
     size_t width = plane->width_px;
     COR_CLEANUP(cor_freep) uint8_t *line = cor_new_array(uint8_t, width);
+    COR_CLEANUP(cor_freep) CorScale *scaled = cor_new(CorScale);
     Scale scale;
 
-    if (!line) {
+    if (!line || !scaled) {
         return cor_fail(err, COR_ERR_NOMEM, "no memory for an overlay");
     }
     range_s16(plane, &low, &high);
     scale = make_scale(low, high);
+    if (!scale.is_flat) {
+        cor_kernel_scale_init(scaled, low, high, scale.scale, scale.offset,
+                              width * plane->height_px);
+    }
     memset(line, 0, width);
     for (size_t y = 0; y < plane->height_px; y++) {
         if (!scale.is_flat) {
-            cor_kernel_scale_s16(cor_plane_row(plane, y), width, scale.scale, scale.offset, line);
+            cor_kernel_scale_s16(scaled, cor_plane_row(plane, y), width, line);
         }
         finish_row(plane, y, line, mask, rgb);
         if (grey) {

@@ -160,10 +160,34 @@ bool cor_kernel_range_f64(const double *values, size_t len, double *low, double 
     return cor_kernel_is_finite_f64(values, len);
 }
 
-void cor_kernel_scale_s16(const int16_t *values, size_t len, double scale, double offset,
-                          uint8_t *bytes)
+/* A value in a table costs about four times what it costs to scale it. */
+enum { TABLE_SHARE = 4 };
+
+void cor_kernel_scale_init(CorScale *scale, int low, int high, double factor, double offset,
+                           size_t len)
 {
-    cor_kernel_priv_ops()->scale_s16(values, len, scale, offset, bytes);
+    const CorKernelOps *ops = cor_kernel_priv_ops();
+
+    assert(low >= INT16_MIN && low <= high && high <= INT16_MAX);
+    scale->scale = factor;
+    scale->offset = offset;
+    scale->low = low;
+    scale->has_table = ops->is_scale_slow && (size_t) (high - low) < len / TABLE_SHARE;
+    for (int value = low; scale->has_table && value <= high; value++) {
+        int16_t one = (int16_t) value;
+        ops->scale_s16(&one, 1, factor, offset, &scale->table[value - low]);
+    }
+}
+
+void cor_kernel_scale_s16(const CorScale *scale, const int16_t *values, size_t len, uint8_t *bytes)
+{
+    if (!scale->has_table) {
+        cor_kernel_priv_ops()->scale_s16(values, len, scale->scale, scale->offset, bytes);
+        return;
+    }
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = scale->table[values[i] - scale->low];
+    }
 }
 
 void cor_kernel_scale_f64(const double *values, size_t len, double scale, double offset,

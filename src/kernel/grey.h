@@ -55,9 +55,28 @@ bool cor_kernel_is_finite_f64(const double *values, size_t len);
 void cor_kernel_scale_f64(const double *values, size_t len, double scale, double offset,
                           uint8_t *bytes);
 
-/** As cor_kernel_scale_f64(), of integers. */
-void cor_kernel_scale_s16(const int16_t *values, size_t len, double scale, double offset,
-                          uint8_t *bytes);
+/* How integers are scaled.  Where rounding once is slow, a plane that has many pixels for each of
+ * its values is looked up. */
+typedef struct CorScale {
+    double scale;
+    double offset;
+    int low;
+    bool has_table;
+    uint8_t table[65536]; /* by value - low */
+} CorScale;
+
+/**
+ * Prepare to scale integers.
+ *
+ * @param low   smallest value, in the range of int16_t
+ * @param high  largest value, as above
+ * @param len   how many values are going to be scaled
+ */
+void cor_kernel_scale_init(CorScale *scale, int low, int high, double factor, double offset,
+                           size_t len);
+
+/** As cor_kernel_scale_f64(), of integers between low and high. */
+void cor_kernel_scale_s16(const CorScale *scale, const int16_t *values, size_t len, uint8_t *bytes);
 
 /** Add the values and their squares to two sums; exact for up to 2^33 values. */
 void cor_kernel_sums_s16(const int16_t *values, size_t len, int64_t *sum, uint64_t *squares);

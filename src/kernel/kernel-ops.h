@@ -57,6 +57,7 @@ typedef struct CorKernelOps {
     void (*clip_s16)(const CorClip *clip, const int16_t *values, size_t len, uint8_t *bytes);
     void (*above_s16)(const int16_t *values, size_t len, int16_t threshold, uint8_t *bytes);
     void (*range_s16)(const int16_t *values, size_t len, int *low, int *high);
+    bool is_scale_slow; /* no instruction rounds once: a table of results is faster */
     void (*scale_s16)(const int16_t *values, size_t len, double scale, double offset,
                       uint8_t *bytes);
     void (*scale_f64)(const double *values, size_t len, double scale, double offset,

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "kernel/grey.h"
@@ -167,6 +168,40 @@ static void scaling_rounds_once_with_and_without_the_instruction(void **state)
     make_all_integers(NULL);
 }
 
+/* Few values of a large plane come from a table, many of a small one do not. */
+static void integers_are_scaled_as_doubles_with_and_without_a_table(void **state)
+{
+    static const int ranges[][2] = {{0, 1},         {-1024, 3071},    {-32768, 32767},
+                                    {32760, 32767}, {-32768, -32700}, {-3, 16381}};
+    static CorScale scale;
+    size_t tables = 0;
+    (void) state;
+
+    for (size_t isa = 0; cor_kernel_priv_ops_at(isa); isa++) {
+        cor_kernel_priv_use(cor_kernel_priv_ops_at(isa));
+        for (size_t i = 0; i < COR_ARRAY_LEN(ranges); i++) {
+            int low = ranges[i][0];
+            size_t len = (size_t) (ranges[i][1] - low) + 1;
+            const int16_t *values = integers + (low - INT16_MIN);
+            double factor = 255 * (1 / (double) (ranges[i][1] - low));
+            double offset = 0 - low * factor;
+
+            for (size_t k = 0; k < len; k++) {
+                expected[k] = (uint8_t) (int) fma(values[k], factor, offset);
+            }
+            for (size_t plane = 1; plane <= 16 * len; plane *= 16 * len) {
+                cor_kernel_scale_init(&scale, low, ranges[i][1], factor, offset, plane);
+                tables += scale.has_table;
+                memset(bytes, 0xAA, len);
+                cor_kernel_scale_s16(&scale, values, len, bytes);
+                assert_memory_equal(bytes, expected, len);
+            }
+        }
+    }
+    cor_kernel_priv_use(NULL);
+    assert_int_equal(tables, COR_ARRAY_LEN(ranges)); /* for the large planes of the scalar set */
+}
+
 static void masked_pixels_are_four_tenths_magenta(void **state)
 {
     uint8_t grey[256 + 3];
@@ -202,6 +237,7 @@ int main(void)
         cmocka_unit_test(ranges_and_sums_are_those_of_a_plain_loop),
         cmocka_unit_test(one_value_that_is_not_finite_is_noticed_anywhere),
         cmocka_unit_test(scaling_rounds_once_with_and_without_the_instruction),
+        cmocka_unit_test(integers_are_scaled_as_doubles_with_and_without_a_table),
         cmocka_unit_test(masked_pixels_are_four_tenths_magenta),
     };
 
