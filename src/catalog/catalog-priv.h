@@ -42,6 +42,15 @@ COR_MUSTCHECK bool cor_catalog_priv_read_one(CorSqlStmt *stmt, CorCatalogRow *re
                                              CorCatalogInstance **ret_instance, CorError *err);
 
 /* Read all rows of a statement; with more than max, the rest is dropped and has_more set. */
+/**
+ * The statement of the lowest UID that is given, with ?1 to ?3 bound to the UIDs that there are.
+ *
+ * @param texts  without a UID, of a Study, of a Series, of an instance; one that cannot be asked
+ *               for may be NULL
+ */
+CorSqlStmt *cor_catalog_priv_stmt_of(CorSqlTxn *txn, const CorCatalogUids *uids,
+                                     const char *const texts[4]);
+
 COR_MUSTCHECK bool cor_catalog_priv_read_all(CorSqlStmt *stmt, size_t max,
                                              CorCatalogInstances **ret_instances, CorError *err);
 

@@ -30,18 +30,9 @@ static CorSqlStmt *find_below(CorSqlTxn *txn, const CorCatalogUids *uids)
         "SELECT i.sop_uid FROM instance i JOIN series s ON s.id = i.series JOIN study t"
         " ON t.id = i.study WHERE i.sop_uid = ?3 AND s.series_uid = ?2 AND t.study_uid = ?1"
         " LIMIT ?4";
-    CorSqlStmt *stmt = cor_sql_stmt(txn, uids->sop_instance_uid      ? itself
-                                         : uids->series_instance_uid ? in_series
-                                                                     : in_study);
+    static const char *const texts[] = {NULL, in_study, in_series, itself};
 
-    cor_sql_bind_text(stmt, 1, uids->study_instance_uid);
-    if (uids->series_instance_uid) {
-        cor_sql_bind_text(stmt, 2, uids->series_instance_uid);
-    }
-    if (uids->sop_instance_uid) {
-        cor_sql_bind_text(stmt, 3, uids->sop_instance_uid);
-    }
-    return stmt;
+    return cor_catalog_priv_stmt_of(txn, uids, texts);
 }
 
 /* The rows are read to their end before any of them goes. */

@@ -11,8 +11,8 @@
 #include "catalog/catalog-priv.h"
 #include "catalog/catalog.h"
 
-/* The statement of the lowest UID that is given; the order of the texts is that of the levels. */
-static CorSqlStmt *stmt_of(CorSqlTxn *txn, const CorCatalogUids *uids, const char *const texts[4])
+CorSqlStmt *cor_catalog_priv_stmt_of(CorSqlTxn *txn, const CorCatalogUids *uids,
+                                     const char *const texts[4])
 {
     size_t level = uids->sop_instance_uid      ? 3
                    : uids->series_instance_uid ? 2
@@ -58,7 +58,7 @@ bool cor_catalog_select(CorSqlTxn *txn, const CorCatalogUids *uids, size_t max,
 
     assert(max >= 1 && max <= COR_CATALOG_RESOLVE_MAX);
 
-    if (!cor_catalog_priv_read_all(stmt_of(txn, uids, texts), max, &list, err)) {
+    if (!cor_catalog_priv_read_all(cor_catalog_priv_stmt_of(txn, uids, texts), max, &list, err)) {
         return false;
     }
     if (list->len == 0) {
@@ -89,7 +89,7 @@ bool cor_catalog_headers(CorSqlTxn *txn, const CorCatalogUids *uids,
         HEADERS " WHERE i.series = (SELECT id FROM series WHERE series_uid = ?2)" IN_STUDY AFTER
                 " ORDER BY i.id",
         HEADERS OF_INSTANCE AFTER};
-    CorSqlStmt *stmt = stmt_of(txn, uids, texts);
+    CorSqlStmt *stmt = cor_catalog_priv_stmt_of(txn, uids, texts);
     bool is_found = *ret_after > 0;
     bool has_row = false;
     bool is_full = false;
@@ -158,7 +158,7 @@ bool cor_catalog_state(CorSqlTxn *txn, const CorCatalogUids *uids, CorCatalogSta
         "SELECT s.instance_count, s.change_seq FROM series s JOIN study t ON t.id = s.study"
         " WHERE s.series_uid = ?2" IN_STUDY,
         "SELECT 1, i.change_seq" COR_CATALOG_FROM OF_INSTANCE};
-    CorSqlStmt *stmt = stmt_of(txn, uids, texts);
+    CorSqlStmt *stmt = cor_catalog_priv_stmt_of(txn, uids, texts);
     bool has_row = false;
 
     if (!cor_sql_next(stmt, &has_row, err)) {

@@ -165,7 +165,6 @@ static void write_equipment(Capture *capture)
 static void write_instance_number(Capture *capture)
 {
     int64_t number = (int64_t) capture->derived.frame + 1;
-    char digits[24];
 
     if (capture->options->has_instance_number) {
         number = capture->options->instance_number;
@@ -174,8 +173,7 @@ static void write_instance_number(Capture *capture)
                                       cor_dicom_priv_derived_find(&capture->derived, 0x00200013), 0,
                                       &number);
     }
-    snprintf(digits, sizeof(digits), "%" PRId64, number);
-    text(capture, 0x00200013, VR_IS, digits);
+    cor_dicom_priv_write_is(&capture->derived.writer, 0x00200013, number);
 }
 
 static void write_place(Capture *capture)

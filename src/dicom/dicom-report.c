@@ -52,10 +52,7 @@ static void text(Report *report, uint32_t tag, uint16_t vr, const char *value)
 
 static void number(Report *report, uint32_t tag, int64_t value)
 {
-    char digits[24];
-
-    snprintf(digits, sizeof(digits), "%" PRId64, value);
-    text(report, tag, VR_IS, digits);
+    cor_dicom_priv_write_is(writer_of(report), tag, value);
 }
 
 static void copy(Report *report, uint32_t tag, uint16_t vr)

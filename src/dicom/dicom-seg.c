@@ -54,10 +54,7 @@ static void us(Seg *seg, uint32_t tag, uint16_t value)
 
 static void number(Seg *seg, uint32_t tag, int64_t value)
 {
-    char digits[24];
-
-    snprintf(digits, sizeof(digits), "%" PRId64, value);
-    text(seg, tag, VR_IS, digits);
+    cor_dicom_priv_write_is(&seg->derived.writer, tag, value);
 }
 
 static void copy(Seg *seg, uint32_t tag, uint16_t vr)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/dicom-writer.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/id.h"
@@ -103,6 +105,14 @@ void cor_dicom_priv_write(CorDicomWriter *writer, uint32_t tag, uint16_t vr, con
 void cor_dicom_priv_write_text(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const char *text)
 {
     cor_dicom_priv_write(writer, tag, vr, text, text ? strlen(text) : 0);
+}
+
+void cor_dicom_priv_write_is(CorDicomWriter *writer, uint32_t tag, int64_t value)
+{
+    char digits[24];
+
+    (void) snprintf(digits, sizeof(digits), "%" PRId64, value);
+    cor_dicom_priv_write_text(writer, tag, COR_DICOM_VR('I', 'S'), digits);
 }
 
 void cor_dicom_priv_write_us(CorDicomWriter *writer, uint32_t tag, uint16_t value)

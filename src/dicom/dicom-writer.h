@@ -40,6 +40,9 @@ uint8_t *cor_dicom_priv_write_head(CorDicomWriter *writer, uint32_t tag, uint16_
 /** Write text; NULL is an empty value. */
 void cor_dicom_priv_write_text(CorDicomWriter *writer, uint32_t tag, uint16_t vr, const char *text);
 
+/** Write one IS (PS3.5 section 6.2: an integer as text). */
+void cor_dicom_priv_write_is(CorDicomWriter *writer, uint32_t tag, int64_t value);
+
 /** Write one US. */
 void cor_dicom_priv_write_us(CorDicomWriter *writer, uint32_t tag, uint16_t value);
 

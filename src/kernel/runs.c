@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #include "kernel/kernel-ops.h"
+#include "kernel/union-find.h"
 
 #define WORD_BITS ((size_t) 64)
 
@@ -38,26 +39,6 @@ void cor_kernel_runs_find(const CorBits *bits, bool is_set, CorRuns *runs)
     runs->rows[bits->height_px] = runs->len;
 }
 
-static inline uint32_t find_root(uint32_t *parents, uint32_t i)
-{
-    while (parents[i] != i) {
-        parents[i] = parents[parents[i]];
-        i = parents[i];
-    }
-    return i;
-}
-
-static inline void unite(uint32_t *parents, uint32_t i, uint32_t k)
-{
-    i = find_root(parents, i);
-    k = find_root(parents, k);
-    if (i < k) {
-        parents[k] = i;
-    } else {
-        parents[i] = k;
-    }
-}
-
 /* Unite the runs of row y with those above that they touch. */
 static void unite_row(CorRuns *runs, size_t y)
 {
@@ -69,7 +50,7 @@ static void unite_row(CorRuns *runs, size_t y)
         const CorRun *b = &runs->runs[here];
 
         if (a->begin_px < b->end_px && b->begin_px < a->end_px) {
-            unite(runs->labels, (uint32_t) above, (uint32_t) here);
+            cor_kernel_priv_unite(runs->labels, (uint32_t) above, (uint32_t) here);
         }
         if (a->end_px < b->end_px) {
             above++;
@@ -164,13 +145,14 @@ void cor_kernel_fill_holes(CorBits *bits, CorRuns *runs)
                 continue;
             }
             outside = outside == SIZE_MAX ? i : outside;
-            unite(runs->labels, (uint32_t) outside, (uint32_t) i);
+            cor_kernel_priv_unite(runs->labels, (uint32_t) outside, (uint32_t) i);
         }
     }
     for (size_t y = 0; y < runs->height_px; y++) {
         for (size_t i = runs->rows[y]; i < runs->rows[y + 1]; i++) {
-            if (outside == SIZE_MAX || find_root(runs->labels, (uint32_t) i) !=
-                                           find_root(runs->labels, (uint32_t) outside)) {
+            if (outside == SIZE_MAX ||
+                cor_kernel_priv_find_root(runs->labels, (uint32_t) i) !=
+                    cor_kernel_priv_find_root(runs->labels, (uint32_t) outside)) {
                 set_run(bits, y, &runs->runs[i]);
             }
         }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernel/kernel-ops.h"
+#include "kernel/union-find.h"
 
 #define WORD_BITS ((size_t) 64)
 #define LINE_WORDS ((size_t) 8)
@@ -119,29 +120,6 @@ static void find_runs(const CorVoxels *voxels, bool is_set, CorRuns *runs)
     runs->rows[runs->height_px] = runs->len;
 }
 
-static inline uint32_t find_root(uint32_t *parents, uint32_t i)
-{
-    while (parents[i] != i) {
-        parents[i] = parents[parents[i]];
-        i = parents[i];
-    }
-    return i;
-}
-
-static inline void unite(uint32_t *parents, uint32_t i, uint32_t k)
-{
-    if (parents[i] == parents[k]) {
-        return;
-    }
-    i = find_root(parents, i);
-    k = find_root(parents, k);
-    if (i < k) {
-        parents[k] = i;
-    } else {
-        parents[i] = k;
-    }
-}
-
 /* Unite the runs of two rows that overlap when each is `more` voxels longer. */
 static void unite_rows(CorRuns *runs, size_t before, size_t row, unsigned more)
 {
@@ -155,7 +133,7 @@ static void unite_rows(CorRuns *runs, size_t before, size_t row, unsigned more)
         CorRun two = runs->runs[b];
 
         if (one.begin_px < two.end_px + more && two.begin_px < one.end_px + more) {
-            unite(runs->labels, (uint32_t) a, (uint32_t) b);
+            cor_kernel_priv_unite(runs->labels, (uint32_t) a, (uint32_t) b);
         }
         if (one.end_px < two.end_px) {
             a++;
