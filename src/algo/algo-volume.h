@@ -2,8 +2,8 @@
 /* A series as a volume, for the algorithms of this room that need more than a slice.
  *
  * Organs are found on a coarse grid, whose voxels are means over blocks of about 2 mm, and drawn
- * on the slices themselves afterwards.  So a series is read twice, slice by slice, and never held
- * as a whole: 275 slices of 512 x 512 pixels are 4 million voxels.
+ * on the slices themselves afterwards.  So a series is read twice, slice by slice, and need not be
+ * held as a whole: 275 slices of 512 x 512 pixels are 4 million voxels.
  *
  * Ownership  A CorAlgoVolume owns its memory; cor_algo_priv_volume_done() frees it.
  * Threads    One thread at a time.

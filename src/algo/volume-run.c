@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The run of an algorithm that works on a volume: every slice is loaded twice, once for the grid
- * and once to be drawn on, so that one slice is in memory at a time.
+ * and once to be drawn on.  Whoever loads them decides how many it keeps in between.
  */
 #include <math.h>
 #include <string.h>

@@ -16,6 +16,10 @@
 #include "host/host-part.h"
 #include "host/host-renditions.h"
 
+enum { KEPT_SHARE = 4 }; /* of the memory, for slices that are decoded once */
+
+static const size_t kept_max_bytes = (size_t) 512 * 1024 * 1024;
+
 /* Over all slices of an algorithm that measures by itself; means and deviations are those of all
  * pixels found. */
 typedef struct Totals {
@@ -36,13 +40,52 @@ typedef struct Run {
     int64_t emit_us;
 } Run;
 
+static void forget_values(CorHostRunning *run)
+{
+    if (!run->kept || run->loaded >= run->slices.len || !run->kept[run->loaded]) {
+        cor_dicom_frame_free(run->values);
+    }
+    run->values = NULL;
+}
+
 void cor_host_priv_run_unload(CorHostRunning *run)
 {
-    cor_dicom_frame_free(run->values);
+    forget_values(run);
     cor_dicom_free(run->dicom);
-    run->values = NULL;
     run->dicom = NULL;
     run->loaded = run->slices.len;
+}
+
+/* A volume is read and drawn on: as much of it as fits into a part of the memory is decoded once.
+ */
+static bool keep_slices(CorHostRunning *run, CorError *err)
+{
+    if (run->algorithm->is_volumetric) {
+        run->kept = cor_new_array(CorDicomFrame *, run->slices.len);
+        return run->kept || cor_fail(err, COR_ERR_NOMEM, "out of memory for slices");
+    }
+    return true;
+}
+
+static void keep_values(CorHostRunning *run)
+{
+    size_t limit = cor_host_priv_memory_max(run->host);
+    size_t bytes = cor_dicom_frame_bytes(run->values);
+    size_t most = limit > 0 ? COR_MIN(limit / KEPT_SHARE, kept_max_bytes) : kept_max_bytes;
+
+    if (run->kept && bytes <= most - run->kept_bytes) {
+        run->kept[run->loaded] = run->values;
+        run->kept_bytes += bytes;
+    }
+}
+
+static void free_kept(CorHostRunning *run)
+{
+    for (size_t i = 0; run->kept && i < run->slices.len; i++) {
+        cor_dicom_frame_free(run->kept[i]);
+    }
+    free(run->kept);
+    run->kept = NULL;
 }
 
 static void run_done(Run *run)
@@ -50,6 +93,7 @@ static void run_done(Run *run)
     CorHostRunning *running = &run->running;
 
     cor_host_priv_run_unload(running);
+    free_kept(running);
     cor_host_priv_part_done(&run->part);
     cor_host_priv_slices_done(&running->slices);
     cor_host_priv_tally_done(&running->tally);
@@ -108,8 +152,7 @@ bool cor_host_priv_run_load(CorHostRunning *run, size_t slice, CorError *err)
     if (run->loaded == slice && run->values) {
         return true;
     }
-    cor_dicom_frame_free(run->values);
-    run->values = NULL;
+    forget_values(run);
     if (!run->dicom || run->opened_input != wanted->input) {
         cor_host_priv_run_unload(run);
         run->loaded = slice; /* for whoever names the image that failed */
@@ -119,7 +162,16 @@ bool cor_host_priv_run_load(CorHostRunning *run, size_t slice, CorError *err)
         }
     }
     run->loaded = slice;
-    return cor_dicom_modality_plane(run->dicom, wanted->source.frame, &run->values, err);
+    if (run->kept && run->kept[slice]) {
+        run->values = run->kept[slice];
+        return true;
+    }
+    if (!cor_dicom_modality_plane(run->dicom, wanted->source.frame, &run->values, err)) {
+        return false;
+    }
+    run->decoded_len++;
+    keep_values(run);
+    return true;
 }
 
 static bool load(void *context, size_t slice, CorAlgoSlice *ret_slice, CorError *err)
@@ -495,15 +547,19 @@ static bool run_request(CorHostContext *context, const json_t *request, json_t *
         return false;
     }
     running->loaded = running->slices.len;
+    if (!keep_slices(running, err)) {
+        return false;
+    }
     int64_t before_us = cor_time_us();
     if (!compute(&run, err)) {
         return false;
     }
     double total_ms = (double) (cor_time_us() - before_us) / 1000;
     *ret_result =
-        json_pack("{s:b, s:s, s:O*, s:{s:f, s:f}}", "found", running->found_len > 0, "algo_version",
-                  running->algorithm->version, "measurements", running->summary, "timing_ms",
-                  "compute", total_ms - (double) run.emit_us / 1000, "total", total_ms);
+        json_pack("{s:b, s:s, s:O*, s:I, s:{s:f, s:f}}", "found", running->found_len > 0,
+                  "algo_version", running->algorithm->version, "measurements", running->summary,
+                  "decoded", (json_int_t) running->decoded_len, "timing_ms", "compute",
+                  total_ms - (double) run.emit_us / 1000, "total", total_ms);
     if (*ret_result && run.source_len < cor_host_priv_input_len(context)) {
         (void) json_object_set_new(*ret_result, "order", describe_order(&running->slices));
     }

@@ -26,6 +26,9 @@ int cor_host_priv_input_fd(const CorHostContext *context, size_t i);
 /** Bytes that one decoded frame may have; 0: the default of dicom/dicom.h. */
 size_t cor_host_priv_frame_max(const CorHostContext *context);
 
+/** Bytes that the host may use; 0: no limit. */
+size_t cor_host_priv_memory_max(const CorHostContext *context);
+
 /** What was said of descriptor i in its `input` frame; borrowed, NULL if nothing. */
 const json_t *cor_host_priv_input_json(const CorHostContext *context, size_t i);
 

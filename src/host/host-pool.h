@@ -266,7 +266,7 @@ COR_MUSTCHECK bool cor_host_call(CorHostLease *lease, const CorHostRequest *requ
  *   {"role":"overlay","media_type":"application/dicom","source":<index into inputs>,
  *    "sop_instance_uid":…, "series_instance_uid":…, "source_sop_instance_uid":…, "size":<bytes>,
  *    "found":bool, "measurements":{…}, "record":{catalogue record of the file}}
- * The result is {"found":bool, "algo_version":…, "measurements":{…},
+ * The result is {"found":bool, "algo_version":…, "measurements":{…}, "decoded":<frames>,
  *   "timing_ms":{"compute":…, "total":…}}.
  *
  * A run that is a part makes what belongs to each of its slices and, last, one output with role

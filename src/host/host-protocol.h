@@ -40,7 +40,7 @@
  *   run        n files; algo_id, params, scope, accepted_unix_ms, outputs: [role] or absent;
  *              inputs in the `input` frames: {sop_instance_uid, series_instance_uid}.
  *              -> outputs with role "overlay" as cor_host_run() says; found, algo_version,
- *                 measurements, timing_ms
+ *                 measurements, decoded: how many frames were, timing_ms
  *              part: true makes what belongs to each slice alone, and an output with role "part"
  *              instead of what is made of them all.  parts: n says that the last n files are such
  *              outputs, which together have all slices of the others; what is made of them all

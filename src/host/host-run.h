@@ -36,7 +36,10 @@ typedef struct CorHostRunning {
     size_t opened_input; /* that dicom is of */
     CorDicom *dicom;
     CorDicomFrame *values;
-    uint8_t *picture; /* the overlay of the slice that was drawn last */
+    CorDicomFrame **kept; /* by slice: decoded for an algorithm that comes back to them, or NULL */
+    size_t kept_bytes;
+    size_t decoded_len; /* frames that were decoded, again ones included */
+    uint8_t *picture;   /* the overlay of the slice that was drawn last */
     size_t picture_bytes;
     uint8_t palette[256 * 3]; /* colours by label number */
     bool is_magenta;          /* every label is: 255, 0, 255 */

@@ -52,6 +52,7 @@ struct CorHostContext {
     int64_t progress_ms;
     bool is_lost; /* the other side is gone or broke the protocol */
     size_t frame_max_bytes;
+    size_t memory_max_bytes;
     const char *text_name; /* of a member that the result gets as text, or NULL */
     char *text;            /* owned */
 };
@@ -59,6 +60,11 @@ struct CorHostContext {
 size_t cor_host_priv_frame_max(const CorHostContext *context)
 {
     return context->frame_max_bytes;
+}
+
+size_t cor_host_priv_memory_max(const CorHostContext *context)
+{
+    return context->memory_max_bytes;
 }
 
 size_t cor_host_priv_input_len(const CorHostContext *context)
@@ -372,6 +378,7 @@ static bool greet(CorHostContext *context, const json_t *hello, CorError *err)
 
     context->id = cor_json_integer(hello, "id", -1);
     context->frame_max_bytes = (size_t) COR_MAX(cor_json_integer(hello, "frame_max", 0), 0);
+    context->memory_max_bytes = options.memory_max_bytes;
     if (strcmp(cor_json_string(hello, "op", ""), "hello") != 0 ||
         cor_json_integer(hello, "protocol", -1) != COR_HOST_PROTOCOL) {
         return cor_fail(err, COR_ERR_INVALID, "no hello of version %d of the protocol",
