@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server pulls; what it gets next depends on the state:
+/* The server pulls; what it gets next depends on the state, which is the pulling thread's alone:
  *
- *              +------------------ work done ------------------+
- *              |                                               |
- *     NEXT --is_work--> WORKING                                v
- *      ^  \---------------- opened ------------------------> TEXT ----> BODY
- *      |                                                       |          |
- *      +-------------------- end of the part -------------------+---------+
- *      |
- *      +--behind the last part--> TEXT (the tail) --> OVER        any --> LOST
+ *     NEXT ----opened----> TEXT ----> BODY
+ *      ^  \                  |          |
+ *      |   +--last part--> TEXT (the tail) --> OVER        any --> LOST
+ *      +------ end of the part ---------+
  *
- *   NEXT    -> WORKING   start_part(): the part is handed to the offload
- *   NEXT    -> TEXT      start_part() or start_tail(): what to say is in text
- *   WORKING -> TEXT      work(), on a thread of the offload
- *   TEXT    -> BODY      give_text(), behind a head
- *   TEXT    -> OVER      give_text(), behind the tail
- *   BODY    -> NEXT      give_body()
- *   any     -> LOST      a part cannot be had
+ *   NEXT -> TEXT   start_part() or start_tail(): what to say is in text
+ *   TEXT -> BODY   give_text(), behind a head
+ *   TEXT -> OVER   give_text(), behind the tail
+ *   BODY -> NEXT   give_body()
+ *   any  -> LOST   a part cannot be had
  *
- * In WORKING the part belongs to the thread that works, else to the thread that pulls; the mutex
- * around the state hands it over.  Two hold a bundle: the answer, and work that is on its way. */
+ * Parts that have to be made are made in slots on the offload's threads, some ahead of their turn
+ * while others are sent, so that several hosts work for one answer:
+ *
+ *     FREE --look_ahead()--> MAKING --make()--> MADE or FAILED --take()--> FREE
+ *
+ * A slot that is MAKING belongs to the thread that makes, else to the thread that pulls; the mutex
+ * around what became of it hands it over.  The answer holds a bundle, and so does each slot that is
+ * MAKING. */
 #include "dicomweb/bundle.h"
 
 #include <assert.h>
@@ -34,26 +34,36 @@
 #include "base/hash.h"
 #include "http/http-pull.h"
 
+/* What is made ahead of its turn, at most: parts, and bytes in all. */
+enum { AHEAD_MAX = 2, AHEAD_BYTES = 16 * 1024 * 1024 };
+
 typedef enum State {
-    STATE_NEXT,    /* index names the part whose turn it is */
-    STATE_WORKING, /* it is being made */
-    STATE_TEXT,    /* text is being sent */
-    STATE_BODY,    /* the part's content is being sent */
-    STATE_OVER,    /* everything was given */
-    STATE_LOST,    /* a part could not be had */
+    STATE_NEXT, /* index names the part whose turn it is */
+    STATE_TEXT, /* text is being sent */
+    STATE_BODY, /* the part's content is being sent */
+    STATE_OVER, /* everything was given */
+    STATE_LOST, /* a part could not be had */
     STATE_COUNT_
 } State;
 
-static const char *const state_names[] = {"next", "working", "text", "body", "over", "lost"};
+static const char *const state_names[] = {"next", "text", "body", "over", "lost"};
 static_assert(COR_ARRAY_LEN(state_names) == STATE_COUNT_, "name every state");
 
 /* Bit n of entry s is set when state s may become n. */
 static const unsigned allowed_next[STATE_COUNT_] = {
-    [STATE_NEXT] = (1u << STATE_WORKING) | (1u << STATE_TEXT) | (1u << STATE_LOST),
-    [STATE_WORKING] = (1u << STATE_TEXT) | (1u << STATE_LOST),
+    [STATE_NEXT] = (1u << STATE_TEXT) | (1u << STATE_LOST),
     [STATE_TEXT] = (1u << STATE_BODY) | (1u << STATE_OVER),
     [STATE_BODY] = (1u << STATE_NEXT) | (1u << STATE_LOST),
 };
+
+typedef enum Making { SLOT_FREE, SLOT_MAKING, SLOT_MADE, SLOT_FAILED } Making;
+
+typedef struct Slot {
+    struct Bundle *bundle;
+    Making making; /* guarded by the bundle's mutex */
+    size_t index;
+    CorPart part;
+} Slot;
 
 typedef struct Bundle {
     atomic_uint holders;
@@ -61,15 +71,19 @@ typedef struct Bundle {
     CorParts parts;
     CorHttpPull *pull;
     char boundary[COR_BUNDLE_BOUNDARY_SIZE];
-    pthread_mutex_t mutex;
-    State state; /* guarded by mutex */
+    State state;
     size_t index;
     CorPart part;
+    bool is_described;
     size_t run; /* of the part */
     uint64_t run_at;
     char text[COR_BUNDLE_TEXT_SIZE];
     size_t text_size;
     size_t text_at;
+    pthread_mutex_t mutex;
+    Slot slots[1 + AHEAD_MAX];
+    size_t ahead; /* how many parts are made ahead */
+    size_t seen;  /* the parts before this one were looked at */
 } Bundle;
 
 /* --- texts --- */
@@ -129,6 +143,9 @@ static void unref(Bundle *bundle)
 {
     if (atomic_fetch_sub(&bundle->holders, 1) == 1) {
         cor_dicomweb_priv_part_done(&bundle->part);
+        for (size_t i = 0; i < COR_ARRAY_LEN(bundle->slots); i++) {
+            cor_dicomweb_priv_part_done(&bundle->slots[i].part);
+        }
         bundle->parts.release(bundle->parts.context);
         cor_http_pull_unref(bundle->pull);
         (void) pthread_mutex_destroy(&bundle->mutex);
@@ -136,22 +153,13 @@ static void unref(Bundle *bundle)
     }
 }
 
-static State state_of(Bundle *bundle)
-{
-    (void) pthread_mutex_lock(&bundle->mutex);
-    State state = bundle->state;
-    (void) pthread_mutex_unlock(&bundle->mutex);
-    return state;
-}
-
 /* The only place that assigns state. */
 static void move(Bundle *bundle, State state)
 {
-    (void) pthread_mutex_lock(&bundle->mutex);
     bool is_allowed = allowed_next[bundle->state] & (1u << state);
+
     assert(is_allowed);
     bundle->state = is_allowed ? state : STATE_LOST;
-    (void) pthread_mutex_unlock(&bundle->mutex);
 }
 
 /* --- parts --- */
@@ -170,56 +178,132 @@ static void start_text(Bundle *bundle)
     move(bundle, STATE_TEXT);
 }
 
-static bool open_part(Bundle *bundle)
+static bool open_part(const Bundle *bundle, size_t index, CorPart *part)
 {
-    uint64_t announced = cor_dicomweb_priv_part_size(&bundle->part);
-    bool was_known = !bundle->part.is_work;
+    uint64_t announced = cor_dicomweb_priv_part_size(part);
+    bool was_known = !part->is_work;
     CorError err = {0};
 
-    return bundle->parts.open(bundle->parts.context, bundle->index, &bundle->part, &err) &&
-           (!was_known || cor_dicomweb_priv_part_size(&bundle->part) == announced);
+    return bundle->parts.open(bundle->parts.context, index, part, &err) &&
+           (!was_known || cor_dicomweb_priv_part_size(part) == announced);
 }
 
-static void work(void *context)
+static void set_making(Slot *slot, Making making)
 {
-    Bundle *bundle = context;
+    (void) pthread_mutex_lock(&slot->bundle->mutex);
+    slot->making = making;
+    (void) pthread_mutex_unlock(&slot->bundle->mutex);
+}
 
-    if (open_part(bundle)) {
-        start_text(bundle);
-    } else {
-        move(bundle, STATE_LOST);
-    }
+static void make(void *context)
+{
+    Slot *slot = context;
+    Bundle *bundle = slot->bundle;
+
+    set_making(slot, open_part(bundle, slot->index, &slot->part) ? SLOT_MADE : SLOT_FAILED);
     cor_http_pull_ready(bundle->pull);
     unref(bundle);
 }
 
-static void start_work(Bundle *bundle)
+/* The slot of a part, or a free one; NULL if there is none. */
+static Slot *find_slot(Bundle *bundle, bool is_free, size_t index, Making *ret_making)
 {
+    Slot *found = NULL;
+
+    (void) pthread_mutex_lock(&bundle->mutex);
+    for (size_t i = 0; i <= bundle->ahead && !found; i++) {
+        Slot *slot = &bundle->slots[i];
+        if (is_free ? slot->making == SLOT_FREE
+                    : slot->making != SLOT_FREE && slot->index == index) {
+            found = slot;
+            *ret_making = slot->making;
+        }
+    }
+    (void) pthread_mutex_unlock(&bundle->mutex);
+    return found;
+}
+
+/* Have a described part made, which it takes. */
+static void start_making(Bundle *bundle, Slot *slot, size_t index, CorPart *part)
+{
+    slot->index = index;
+    slot->part = *part;
+    *part = COR_PART_EMPTY;
     atomic_fetch_add(&bundle->holders, 1);
-    move(bundle, STATE_WORKING);
-    if (!cor_dicomweb_priv_offload_run(bundle->offload, work, bundle, NULL)) {
+    set_making(slot, SLOT_MAKING);
+    if (!cor_dicomweb_priv_offload_run(bundle->offload, make, slot, NULL)) {
         unref(bundle);
-        move(bundle, STATE_LOST);
+        set_making(slot, SLOT_FAILED);
     }
 }
 
-static void start_part(Bundle *bundle)
+/* See to it that the part whose turn it is, and those that follow, are being made if they have to
+ * be. */
+static void look_ahead(Bundle *bundle)
 {
-    bool is_open = bundle->part.fd >= 0 || bundle->part.bytes;
+    size_t end = COR_MIN(bundle->parts.len, bundle->index + 1 + bundle->ahead);
+    Making making = SLOT_FREE;
 
-    if (!is_open) {
-        bundle->parts.describe(bundle->parts.context, bundle->index, &bundle->part);
-        if (bundle->part.is_work) {
-            start_work(bundle);
+    for (bundle->seen = COR_MAX(bundle->seen, bundle->index); bundle->seen < end; bundle->seen++) {
+        COR_CLEANUP(cor_dicomweb_priv_part_done) CorPart part = COR_PART_EMPTY;
+        Slot *slot = find_slot(bundle, true, 0, &making);
+        if (!slot) {
             return;
         }
-        is_open = open_part(bundle);
+        bundle->parts.describe(bundle->parts.context, bundle->seen, &part);
+        if (part.is_work) {
+            start_making(bundle, slot, bundle->seen, &part);
+        } else if (bundle->seen == bundle->index) {
+            bundle->part = part;
+            part = COR_PART_EMPTY;
+            bundle->is_described = true;
+        }
+    }
+}
+
+/* The part whose turn it is, if it was or is being made; false if it has yet to come. */
+static bool take(Bundle *bundle, bool *ret_is_open)
+{
+    Making making = SLOT_FREE;
+    Slot *slot = find_slot(bundle, false, bundle->index, &making);
+
+    if (slot && making == SLOT_MAKING) {
+        return false;
+    }
+    if (slot) {
+        bundle->part = slot->part;
+        slot->part = COR_PART_EMPTY;
+        set_making(slot, SLOT_FREE);
+        *ret_is_open = making == SLOT_MADE;
+    } else {
+        if (!bundle->is_described) { /* it was looked at before its turn */
+            bundle->parts.describe(bundle->parts.context, bundle->index, &bundle->part);
+        }
+        *ret_is_open = open_part(bundle, bundle->index, &bundle->part);
+    }
+    return true;
+}
+
+/* False if there is nothing to say yet. */
+static bool start_part(Bundle *bundle)
+{
+    bool is_open = bundle->part.fd >= 0 || bundle->part.bytes; /* the first one may be */
+
+    if (is_open) {
+        bundle->seen = bundle->index + 1;
+    } else {
+        look_ahead(bundle);
+        if (!take(bundle, &is_open)) {
+            return false;
+        }
     }
     if (is_open) {
+        look_ahead(bundle); /* what follows is made while this part is sent */
         start_text(bundle);
     } else {
         move(bundle, STATE_LOST);
     }
+    return true;
 }
 
 static void start_tail(Bundle *bundle)
@@ -253,6 +337,7 @@ static size_t give_text(Bundle *bundle, uint8_t *data, size_t size)
 static void end_part(Bundle *bundle)
 {
     cor_dicomweb_priv_part_done(&bundle->part);
+    bundle->is_described = false;
     bundle->index++;
     move(bundle, STATE_NEXT);
 }
@@ -326,10 +411,15 @@ static ssize_t pull(void *context, void *data, size_t size, CorHttpFile *ret_fil
     size_t given = 0;
 
     while (given < size && !(ret_file && ret_file->size > 0)) {
-        ssize_t nothing = 0;
-        switch (state_of(bundle)) {
+        ssize_t nothing = COR_HTTP_PULL_LOST;
+        switch (bundle->state) {
         case STATE_NEXT:
-            (is_behind_last(bundle) ? start_tail : start_part)(bundle);
+            if (is_behind_last(bundle)) {
+                start_tail(bundle);
+            } else if (!start_part(bundle)) {
+                nothing = COR_HTTP_PULL_WAIT;
+                break;
+            }
             continue;
         case STATE_TEXT:
             given += give_text(bundle, at + given, size - given);
@@ -337,14 +427,10 @@ static ssize_t pull(void *context, void *data, size_t size, CorHttpFile *ret_fil
         case STATE_BODY:
             given += give_body(bundle, at + given, size - given, ret_file);
             continue;
-        case STATE_WORKING:
-            nothing = COR_HTTP_PULL_WAIT;
-            break;
         case STATE_OVER:
             nothing = COR_HTTP_PULL_END;
             break;
         default:
-            nothing = COR_HTTP_PULL_LOST;
             break;
         }
         return given > 0 ? (ssize_t) given : nothing;
@@ -373,6 +459,12 @@ void cor_dicomweb_priv_bundle_send(CorOffload *offload, CorHttpResponse *res,
         return;
     }
     *bundle = (Bundle){.offload = offload, .parts = options->parts, .part = first};
+    if (options->parts.is_multipart && options->parts.made_bytes_max > 0) {
+        bundle->ahead = (size_t) COR_MIN(AHEAD_BYTES / options->parts.made_bytes_max, AHEAD_MAX);
+    }
+    for (size_t i = 0; i < COR_ARRAY_LEN(bundle->slots); i++) {
+        bundle->slots[i] = (Slot){.bundle = bundle, .part = COR_PART_EMPTY};
+    }
     atomic_init(&bundle->holders, 2);
     (void) pthread_mutex_init(&bundle->mutex, NULL);
     memcpy(bundle->boundary, options->boundary, sizeof(bundle->boundary));

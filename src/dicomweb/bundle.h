@@ -3,7 +3,8 @@
  * each opened when its turn comes and sent from its file while the peer takes it; block by block to
  * a client of HTTP/1.0, which takes no chunks and is told the size beforehand instead.
  *
- * Memory goes with one block, not with what is sent.  A part that cannot be had, or that is shorter
+ * Memory goes with one block, or with what has to be made: one part, and up to two and 16 MiB ahead
+ * of their turn.  A part that cannot be had, or that is shorter
  * than was announced, cuts the connection: the peer must not take half a study for a whole one.
  *
  * Ownership  cor_dicomweb_priv_bundle_send() takes parts and first.

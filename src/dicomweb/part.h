@@ -12,10 +12,11 @@
  * answer begins, so that its failure is a status and not a cut connection.
  *
  * Ownership  A CorPart owns its descriptor, bytes and runs: cor_dicomweb_priv_part_done().
- * Threads    describe() and open() are called one at a time.
- * Blocking   Parts in files are opened and read on the HTTP server's threads.
- * Errors     A failure of the first part is answered; later ones cut the connection.
- * Units      Bytes.
+ * Threads    describe() and open() are called one at a time; but once the first part is open, and
+ * if made_bytes_max says so, the next ones that have to be made are opened at once, on threads of
+ * the offload and while describe() runs. Blocking   Parts in files are opened and read on the HTTP
+ * server's threads. Errors     A failure of the first part is answered; later ones cut the
+ * connection. Units      Bytes.
  */
 #pragma once
 
@@ -55,6 +56,7 @@ typedef struct CorParts {
     bool
         is_slow_to_describe; /* asks the catalogue: of many parts the size is not told beforehand */
     char etag[COR_PART_ETAG_SIZE]; /* "": none; without quotes */
+    uint64_t made_bytes_max; /* of a part that has to be made; 0: make none ahead of its turn */
     /* Fill type, location, is_work and, unless is_work, run or runs.  part is zeroed, with fd -1.
      */
     void (*describe)(void *context, size_t index, CorPart *part);

@@ -176,6 +176,21 @@ static void release(void *context)
 
 /* --- the handler --- */
 
+/* Three samples of 16 bits in each pixel, which is more than a large object commonly has. */
+static uint64_t largest_made(const CorCatalogInstances *instances)
+{
+    uint64_t largest = 1;
+
+    for (size_t i = 0; i < instances->len; i++) {
+        const CorCatalogInstance *instance = instances->items[i];
+        uint64_t pixels = (uint64_t) COR_MAX(instance->rows, 0) *
+                          (uint64_t) COR_MAX(instance->columns, 0) *
+                          (uint64_t) COR_MAX(instance->frames, 1);
+        largest = COR_MAX(largest, instance->size + 6 * pixels);
+    }
+    return largest;
+}
+
 /* One instance is known by its digest, several by the last change among them. */
 static void make_etag(const CorCatalogInstances *instances, const CorInstancesForm *form,
                       char etag[COR_PART_ETAG_SIZE])
@@ -225,6 +240,7 @@ void cor_dicomweb_priv_send_instances(CorDicomweb *dicomweb, CorHttpRequest *req
         (Source){.dicomweb = dicomweb, .instances = instances, .may_be_as_is = form->may_be_as_is};
     (void) snprintf(source->syntax, sizeof(source->syntax), "%s", form->syntax ? form->syntax : "");
     parts.context = source;
+    parts.made_bytes_max = largest_made(instances);
     cor_dicomweb_priv_send_parts(dicomweb->offload, req, res, &parts);
 }
 

@@ -30,6 +30,11 @@ typedef struct Fixture {
     bool is_slow;      /* to describe */
     size_t fails_at;   /* opening this part fails */
     size_t lies_at;    /* this part is shorter than it was said to be */
+    uint64_t made_bytes_max;
+    size_t waits_at; /* opening this part waits until the next one is being opened */
+    sem_t is_next;
+    atomic_int at_work;
+    atomic_int at_work_max;
     atomic_int opens;
     atomic_int releases;
     sem_t released;
@@ -85,11 +90,8 @@ static void write_file(const Fixture *fixture, size_t index, CorPart *part)
     }
 }
 
-static bool open_part(void *context, size_t index, CorPart *part, CorError *err)
+static bool open_now(Fixture *fixture, size_t index, CorPart *part, CorError *err)
 {
-    Fixture *fixture = context;
-
-    atomic_fetch_add(&fixture->opens, 1);
     if (index == fixture->fails_at) {
         return cor_fail(err, COR_ERR_UNSUPPORTED, "part %zu cannot be had", index);
     }
@@ -103,6 +105,26 @@ static bool open_part(void *context, size_t index, CorPart *part, CorError *err)
         assert_int_equal(ftruncate(part->fd, (off_t) (10 + fixture->part_bytes / 2)), 0);
     }
     return true;
+}
+
+static bool open_part(void *context, size_t index, CorPart *part, CorError *err)
+{
+    Fixture *fixture = context;
+    int at_work = atomic_fetch_add(&fixture->at_work, 1) + 1;
+    int most = atomic_load(&fixture->at_work_max);
+
+    atomic_fetch_add(&fixture->opens, 1);
+    while (at_work > most && !atomic_compare_exchange_weak(&fixture->at_work_max, &most, at_work)) {
+    }
+    if (index == fixture->waits_at + 1) {
+        (void) sem_post(&fixture->is_next);
+    }
+    if (index == fixture->waits_at) {
+        await(&fixture->is_next);
+    }
+    bool ok = open_now(fixture, index, part, err);
+    atomic_fetch_sub(&fixture->at_work, 1);
+    return ok;
 }
 
 static void release(void *context)
@@ -121,6 +143,7 @@ static void handler(CorHttpRequest *req, CorHttpResponse *res, void *context)
                       .is_multipart = fixture->is_multipart,
                       .is_slow_to_describe = fixture->is_slow,
                       .etag = "parts",
+                      .made_bytes_max = fixture->made_bytes_max,
                       .describe = describe,
                       .open = open_part,
                       .release = release,
@@ -143,6 +166,7 @@ static int start(void **state)
                                     .threads = 2};
 
     (void) sem_init(&fixture->released, 0, 0);
+    (void) sem_init(&fixture->is_next, 0, 0);
     if (!cor_dicomweb_priv_offload_new(2, 16, &fixture->offload, NULL) ||
         !cor_http_server_start(&options, &fixture->server, NULL)) {
         return -1;
@@ -151,6 +175,7 @@ static int start(void **state)
     fixture->is_multipart = true;
     fixture->fails_at = NEVER;
     fixture->lies_at = NEVER;
+    fixture->waits_at = NEVER;
     fixture->runs = 1;
     *state = fixture;
     return 0;
@@ -163,6 +188,7 @@ static int stop(void **state)
     cor_http_server_stop(fixture->server);
     cor_dicomweb_priv_offload_free(fixture->offload);
     (void) sem_destroy(&fixture->released);
+    (void) sem_destroy(&fixture->is_next);
     free(fixture);
     return 0;
 }
@@ -236,6 +262,7 @@ static void the_same_bytes_arrive_whichever_way_they_go(void **state)
         {1, 1000, 1, true, false},            /* made */
         {9, 70000, 1, true, false},           /* made, several */
         {9, 70000, 1, true, true},            /* made in memory */
+        {60, 70000, 3, true, false},          /* made, many */
         {3, 0, 1, true, true},                /* made, and empty */
     };
     Fixture *fixture = *state;
@@ -247,6 +274,7 @@ static void the_same_bytes_arrive_whichever_way_they_go(void **state)
         fixture->runs = cases[i].runs;
         fixture->is_work = cases[i].is_work;
         fixture->is_in_memory = cases[i].is_in_memory;
+        fixture->made_bytes_max = i % 2; /* ahead of their turn, or not */
         atomic_store(&fixture->opens, 0);
         ask(fixture, &answer);
         check_multipart(fixture, &answer);
@@ -329,9 +357,10 @@ static void a_failure_later_cuts_the_connection(void **state)
 
     fixture->len = 40;
     fixture->part_bytes = SIZE_MAX_PART;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 8; i++) {
         Answer answer;
         fixture->is_work = i & 1;
+        fixture->made_bytes_max = i & 4;
         fixture->fails_at = i & 2 ? NEVER : 30;
         fixture->lies_at = i & 2 ? 30 : NEVER;
         int fd = client_connect(fixture->port);
@@ -350,9 +379,10 @@ static void a_peer_that_leaves_releases_everything(void **state)
 
     fixture->len = 1000;
     fixture->part_bytes = SIZE_MAX_PART;
-    for (unsigned i = 0; i < 10; i++) {
+    for (unsigned i = 0; i < 16; i++) {
         Answer answer = {0};
         fixture->is_work = i & 1;
+        fixture->made_bytes_max = i & 4;
         int fd = client_connect(fixture->port);
         assert_true(client_say(fd, "GET /parts HTTP/1.1\r\n" HOST "\r\n"));
         if (i & 2) {
@@ -361,7 +391,43 @@ static void a_peer_that_leaves_releases_everything(void **state)
         (void) close(fd);
         await(&fixture->released);
     }
-    assert_true(atomic_load(&fixture->opens) < 10 * 100);
+    assert_true(atomic_load(&fixture->opens) < 16 * 100);
+}
+
+static void parts_are_made_ahead_of_their_turn(void **state)
+{
+    Fixture *fixture = *state;
+    Answer answer;
+
+    fixture->len = 9;
+    fixture->part_bytes = 1000;
+    fixture->is_work = true;
+    fixture->made_bytes_max = 1000;
+    for (size_t i = 1; i + 1 < fixture->len; i++) { /* the first one is made before the answer */
+        fixture->waits_at = i;
+        ask(fixture, &answer);
+        check_multipart(fixture, &answer);
+        await(&fixture->released);
+        answer_done(&answer);
+    }
+}
+
+static void large_parts_and_stored_ones_wait_for_their_turn(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->len = 20;
+    fixture->part_bytes = 1000;
+    for (int i = 0; i < 2; i++) {
+        Answer answer;
+        fixture->is_work = i == 0;
+        fixture->made_bytes_max = i == 0 ? (uint64_t) 1 << 30 : 1000;
+        ask(fixture, &answer);
+        check_multipart(fixture, &answer);
+        assert_int_equal(atomic_load(&fixture->at_work_max), 1);
+        await(&fixture->released);
+        answer_done(&answer);
+    }
 }
 
 static void a_head_opens_nothing(void **state)
@@ -407,6 +473,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failure_of_the_first_part_is_a_status, start, stop),
         cmocka_unit_test_setup_teardown(a_failure_later_cuts_the_connection, start, stop),
         cmocka_unit_test_setup_teardown(a_peer_that_leaves_releases_everything, start, stop),
+        cmocka_unit_test_setup_teardown(parts_are_made_ahead_of_their_turn, start, stop),
+        cmocka_unit_test_setup_teardown(large_parts_and_stored_ones_wait_for_their_turn, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(a_head_opens_nothing, start, stop),
         cmocka_unit_test(boundaries_are_the_same_for_the_same_answer_only),
     };
