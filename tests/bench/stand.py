@@ -65,6 +65,21 @@ def cpu_seconds(pids):
     return total / TICKS
 
 
+def unwritten_mb():
+    """What the kernel has still to write to disks, whoever left it there."""
+    lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Dirty:", "Writeback:"))) / 1024
+
+
+def settle(most_mb=32, patience_s=60):
+    """Wait until the disk has what was stored; the MB that are left when patience ends, for others write too."""
+    os.sync()
+    end = time.monotonic() + patience_s
+    while unwritten_mb() > most_mb and time.monotonic() < end:
+        time.sleep(0.1)  # style-ok: nobody tells when a disk is idle
+    return unwritten_mb()
+
+
 def hosts_of(server, pool):
     """Process ids of a pool's hosts."""
     return server.get("/system").json()["hosts"][pool]["pids"]
