@@ -15,7 +15,10 @@
 
 #include "base/array.h"
 
-enum { CHUNK = 64 * 1024 }; /* stays in the second-level cache */
+enum {
+    CHUNK = 64 * 1024, /* stays in the second-level cache */
+    LEAST = 32 * 1024, /* less is digested before the thread is awake */
+};
 
 struct CorBlobDigester {
     pthread_mutex_t mutex;
@@ -152,12 +155,12 @@ static void count(CorBlobDigest *digest, bool is_writing)
 static bool send_away(CorBlobDigest *digest, size_t size)
 {
     CorBlobDigester *digester = digest->digester;
-    bool is_alone = atomic_load(&digester->writers) == 1;
+    bool is_worth_it = size >= LEAST && atomic_load(&digester->writers) == 1;
 
     (void) pthread_mutex_lock(&digester->mutex);
     if (!digest->is_away) {
         digest->upto = digest->done;
-        digest->is_away = is_alone && !digester->digest && is_running(digester);
+        digest->is_away = is_worth_it && !digester->digest && is_running(digester);
         if (digest->is_away) {
             digester->digest = digest;
             (void) pthread_cond_signal(&digester->wanted);

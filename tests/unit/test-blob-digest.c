@@ -124,8 +124,8 @@ static void a_file_that_is_shorter_than_what_was_written_has_no_digest(void **st
     (void) state;
 
     begin(&writer, digester);
-    write_piece(&writer, 100);
-    cor_blob_priv_digest_written(&writer.digest, data + 100, 100); /* which it never got */
+    write_piece(&writer, PIECE);
+    cor_blob_priv_digest_written(&writer.digest, data + PIECE, PIECE); /* which it never got */
     assert_false(cor_blob_priv_digest_finish(&writer.digest, NULL, 0, got));
     cor_blob_priv_digest_done(&writer.digest);
     (void) close(writer.file);
