@@ -46,11 +46,18 @@ static const Meaning meanings[] = {
     {"MR", {"110852", "DCM", "MR signal intensity"}, {"1", "UCUM", "no units"}},
 };
 
-/* Everything of both objects. */
+/* Everything of both objects of the slices of one size. */
 typedef struct Work {
     CorHostRunning *run;
+    const uint32_t *sizes; /* of each slice of the run: the first slice of its size */
+    uint32_t group;        /* that this is about */
+    int64_t number;        /* of these objects among those of the run, from 1 */
+    json_t *labels_found;  /* figures of the labels on these slices */
     CorDicomSource *sources;
+    uint32_t *places; /* of each slice of the run: index into sources, if it is of the group */
+    size_t source_len;
     CorDicomMask *masks;
+    size_t mask_len;
     CorDicomSegment *segments;
     size_t *labels; /* of the segments: index into the algorithm's labels */
     size_t segment_len;
@@ -70,7 +77,9 @@ enum { MORE_NAMES = 8 };
 
 static void work_done(Work *work)
 {
+    json_decref(work->labels_found);
     free(work->sources);
+    free(work->places);
     free(work->masks);
     free(work->segments);
     free(work->labels);
@@ -120,6 +129,7 @@ static bool allocate(Work *work, CorError *err)
     size_t measure_len = label_len * COR_ARRAY_LEN(figures);
 
     work->sources = cor_new_array(CorDicomSource, run->slices.len);
+    work->places = cor_new_array(uint32_t, run->slices.len);
     work->masks = cor_new_array(CorDicomMask, run->tally.mask_len);
     work->segments = cor_new_array(CorDicomSegment, label_len);
     work->labels = cor_new_array(size_t, label_len);
@@ -129,8 +139,9 @@ static bool allocate(Work *work, CorError *err)
     work->measures = cor_new_array(CorDicomMeasure, measure_len);
     work->names = cor_new_array(const char *, run->slices.len + MORE_NAMES);
     work->params = strdup(run->params_text);
-    if (!work->sources || !work->masks || !work->segments || !work->labels || !work->tracking_ids ||
-        !work->tracking_uids || !work->groups || !work->measures || !work->names || !work->params) {
+    if (!work->sources || !work->places || !work->masks || !work->segments || !work->labels ||
+        !work->tracking_ids || !work->tracking_uids || !work->groups || !work->measures ||
+        !work->names || !work->params) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a Segmentation");
     }
     for (char *c = work->params; *c; c++) {
@@ -146,11 +157,17 @@ static void take_sources(Work *work)
     CorHostRunning *run = work->run;
 
     for (size_t i = 0; i < run->slices.len; i++) {
-        work->sources[i] = run->slices.items[i].source;
-        if (i == 0 ||
-            strcmp(work->sources[i].sop_instance_uid, work->sources[i - 1].sop_instance_uid) != 0) {
-            work->names[work->name_len++] = work->sources[i].sop_instance_uid;
+        size_t n = work->source_len;
+        if (work->sizes[i] != work->group) {
+            continue;
         }
+        work->sources[n] = run->slices.items[i].source;
+        work->places[i] = (uint32_t) n;
+        if (n == 0 ||
+            strcmp(work->sources[n].sop_instance_uid, work->sources[n - 1].sop_instance_uid) != 0) {
+            work->names[work->name_len++] = work->sources[n].sop_instance_uid;
+        }
+        work->source_len++;
     }
 }
 
@@ -181,18 +198,20 @@ static void add_segment(Work *work, size_t label_index)
 /* Labels that were found become segments 1, 2, ... in the order of the algorithm's table. */
 static void take_masks(Work *work)
 {
-    CorHostTally *tally = &work->run->tally;
+    const CorHostTally *tally = &work->run->tally;
 
-    cor_host_priv_tally_sort(tally);
     for (size_t i = 0; i < tally->mask_len; i++) {
         const CorHostMask *mask = &tally->masks[i];
 
-        if (i == 0 || mask->label != tally->masks[i - 1].label) {
+        if (work->sizes[mask->slice] != work->group) {
+            continue;
+        }
+        if (work->segment_len == 0 || work->labels[work->segment_len - 1] != mask->label) {
             add_segment(work, mask->label);
         }
-        work->masks[i] = (CorDicomMask){.segment = (uint32_t) work->segment_len - 1,
-                                        .source = (uint32_t) mask->slice,
-                                        .bits = mask->bits};
+        work->masks[work->mask_len++] = (CorDicomMask){.segment = (uint32_t) work->segment_len - 1,
+                                                       .source = work->places[mask->slice],
+                                                       .bits = mask->bits};
     }
 }
 
@@ -205,6 +224,12 @@ static CorDicomAlgorithm algorithm_of(const Work *work)
                                .title = algorithm->title,
                                .family = code(&algorithm->family),
                                .params_text = work->params};
+}
+
+/* Which of several it is, for its name. */
+static json_t *describe_number(const Work *work)
+{
+    return work->number > 1 ? json_pack("{s:I}", "number", (json_int_t) work->number) : NULL;
 }
 
 /* --- the Segmentation --- */
@@ -220,16 +245,16 @@ static bool send_segmentation(Work *work, const CorDicom *first, CorError *err)
         .dimension_organization_uid = dimension_uid,
         .content_unix_ms = run->accepted_unix_ms,
         .sources = work->sources,
-        .source_len = run->slices.len,
+        .source_len = work->source_len,
         .segments = work->segments,
         .segment_len = work->segment_len,
         .masks = work->masks,
-        .mask_len = run->tally.mask_len,
+        .mask_len = work->mask_len,
     };
     CorHostObject object = {.role = "segmentation",
-                            .first = &run->slices.items[0],
+                            .first = &run->slices.items[work->group],
                             .sources = work->sources,
-                            .source_len = run->slices.len,
+                            .source_len = work->source_len,
                             .sop_instance_uid = work->segmentation_uid,
                             .series_instance_uid = work->segmentation_series_uid};
 
@@ -238,6 +263,7 @@ static bool send_segmentation(Work *work, const CorDicom *first, CorError *err)
         cor_error_wrap(err, "segmentation");
         return false;
     }
+    object.details = describe_number(work);
     return cor_host_priv_send_object(run, &object, err);
 }
 
@@ -283,8 +309,7 @@ static void measure(const Work *work, const json_t *measured, bool is_planar,
 static void make_groups(Work *work)
 {
     CorHostRunning *run = work->run;
-    const json_t *labels = json_object_get(run->summary, "labels");
-    bool is_planar = run->slices.len == 1;
+    bool is_planar = work->source_len == 1;
 
     for (size_t n = 0; n < work->segment_len; n++) {
         CorDicomMeasureGroup *group = &work->groups[n];
@@ -294,7 +319,8 @@ static void make_groups(Work *work)
                                         .segment_number = (uint32_t) n + 1,
                                         .frame_number = is_planar ? (uint32_t) n + 1 : 0,
                                         .measures = measures};
-        measure(work, json_object_get(labels, run->algorithm->labels[work->labels[n]].id),
+        measure(work,
+                json_object_get(work->labels_found, run->algorithm->labels[work->labels[n]].id),
                 is_planar, measures, &group->measure_len);
     }
 }
@@ -314,16 +340,16 @@ static bool send_report(Work *work, const CorDicom *first, CorError *err)
         .observer_uid = observer_uid,
         .content_unix_ms = run->accepted_unix_ms,
         .sources = work->sources,
-        .source_len = run->slices.len,
+        .source_len = work->source_len,
         .segmentation_sop_instance_uid = work->segmentation_uid,
         .segmentation_series_instance_uid = work->segmentation_series_uid,
         .groups = work->groups,
         .group_len = work->segment_len,
     };
     CorHostObject object = {.role = "report",
-                            .first = &run->slices.items[0],
+                            .first = &run->slices.items[work->group],
                             .sources = work->sources,
-                            .source_len = run->slices.len,
+                            .source_len = work->source_len,
                             .sibling_uids = siblings,
                             .sibling_len = COR_ARRAY_LEN(siblings),
                             .sop_instance_uid = sop_instance_uid,
@@ -338,22 +364,90 @@ static bool send_report(Work *work, const CorDicom *first, CorError *err)
         cor_error_wrap(err, "report");
         return false;
     }
+    object.details = describe_number(work);
     return cor_host_priv_send_object(run, &object, err);
+}
+
+/* Make both objects of the slices of one size. */
+static bool report_group(Work *work, CorError *err)
+{
+    CorHostRunning *run = work->run;
+    COR_CLEANUP(cor_dicom_freep) CorDicom *first = NULL;
+
+    if (!allocate(work, err) ||
+        !cor_host_priv_open_input(run->host, run->slices.items[work->group].input, &first, err)) {
+        return false;
+    }
+    take_sources(work);
+    take_masks(work);
+    name_instance(work, "segmentation", "instance", work->segmentation_uid);
+    name_series(work, "segmentation", work->segmentation_series_uid);
+    return send_segmentation(work, first, err) &&
+           (!run->wishes.report || send_report(work, first, err));
+}
+
+static bool is_same_size(const CorHostSlices *slices, size_t i, size_t k)
+{
+    const CorDicomSource *one = &slices->items[i].source;
+    const CorDicomSource *other = &slices->items[k].source;
+
+    return one->rows == other->rows && one->columns == other->columns;
+}
+
+/* The first slice of the size of each slice; how many sizes there are.  Slices of one size follow
+ * each other, as a rule. */
+static size_t group_slices(const CorHostSlices *slices, uint32_t *sizes)
+{
+    size_t len = 0;
+
+    for (uint32_t i = 0; i < slices->len; i++) {
+        uint32_t first = i > 0 ? sizes[i - 1] : 0;
+
+        if (!is_same_size(slices, i, first)) {
+            for (first = 0; !is_same_size(slices, i, first);) {
+                first++; /* i itself at the latest */
+            }
+        }
+        sizes[i] = first;
+        len += first == i;
+    }
+    return len;
+}
+
+static bool has_masks(const CorHostTally *tally, const uint32_t *sizes, uint32_t group)
+{
+    for (size_t i = 0; i < tally->mask_len; i++) {
+        if (sizes[tally->masks[i].slice] == group) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool cor_host_priv_report_run(CorHostRunning *run, CorError *err)
 {
-    COR_CLEANUP(work_done) Work work = {.run = run};
-    COR_CLEANUP(cor_dicom_freep) CorDicom *first = NULL;
+    COR_CLEANUP(cor_freep) uint32_t *sizes = cor_new_array(uint32_t, run->slices.len);
+    int64_t number = 0;
 
-    if (!allocate(&work, err) ||
-        !cor_host_priv_open_input(run->host, run->slices.items[0].input, &first, err)) {
-        return false;
+    if (!sizes) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a Segmentation");
     }
-    take_sources(&work);
-    take_masks(&work);
-    name_instance(&work, "segmentation", "instance", work.segmentation_uid);
-    name_series(&work, "segmentation", work.segmentation_series_uid);
-    return send_segmentation(&work, first, err) &&
-           (!run->wishes.report || send_report(&work, first, err));
+    cor_host_priv_tally_sort(&run->tally);
+    bool is_one = group_slices(&run->slices, sizes) == 1;
+    for (uint32_t i = 0; i < run->slices.len; i++) {
+        if (sizes[i] != i || !has_masks(&run->tally, sizes, i)) {
+            continue;
+        }
+        COR_CLEANUP(work_done)
+        Work work = {.run = run, .sizes = sizes, .group = i, .number = ++number};
+        work.labels_found = is_one ? json_incref(json_object_get(run->summary, "labels"))
+                                   : cor_host_priv_tally_group(&run->tally, sizes, i);
+        if (!work.labels_found) {
+            return cor_fail(err, COR_ERR_NOMEM, "out of memory for a Segmentation");
+        }
+        if (!report_group(&work, err)) {
+            return false;
+        }
+    }
+    return true;
 }

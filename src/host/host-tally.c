@@ -133,8 +133,8 @@ static bool keep_bits(CorHostTally *tally, size_t slice, size_t label, uint8_t *
         tally->masks = more;
         tally->mask_room = room;
     }
-    tally->masks[tally->mask_len++] = (CorHostMask){
-        .slice = slice, .label = label, .bits = bits, .pixels = tally->now[label].pixels};
+    tally->masks[tally->mask_len++] =
+        (CorHostMask){.slice = slice, .label = label, .bits = bits, .count = tally->now[label]};
     return true;
 }
 
@@ -278,6 +278,24 @@ json_t *cor_host_priv_tally_slice(const CorHostTally *tally)
 json_t *cor_host_priv_tally_total(const CorHostTally *tally)
 {
     return describe_all(tally, tally->total, true);
+}
+
+json_t *cor_host_priv_tally_group(const CorHostTally *tally, const uint32_t *groups, uint32_t group)
+{
+    CorHostCount *totals = cor_new_array(CorHostCount, tally->label_len + 1);
+
+    if (!totals) {
+        return NULL;
+    }
+    for (size_t i = 0; i < tally->mask_len; i++) {
+        const CorHostMask *mask = &tally->masks[i];
+        if (groups[mask->slice] == group) {
+            add_up(&totals[mask->label], &mask->count);
+        }
+    }
+    json_t *json = describe_all(tally, totals, true);
+    free(totals);
+    return json;
 }
 
 static int compare(const void *a, const void *b)

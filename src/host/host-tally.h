@@ -29,7 +29,7 @@ typedef struct CorHostMask {
     size_t slice;
     size_t label;  /* index into the algorithm's labels */
     uint8_t *bits; /* as dicom/dicom-seg.h wants them */
-    uint64_t pixels;
+    CorHostCount count;
 } CorHostMask;
 
 typedef struct CorHostTally {
@@ -92,6 +92,10 @@ json_t *cor_host_priv_tally_slice(const CorHostTally *tally);
 
 /** As above of the whole run. */
 json_t *cor_host_priv_tally_total(const CorHostTally *tally);
+
+/** As above of the slices of one group, from their masks, which are sorted. */
+json_t *cor_host_priv_tally_group(const CorHostTally *tally, const uint32_t *groups,
+                                  uint32_t group);
 
 /** Sort the masks: by label, then by slice. */
 void cor_host_priv_tally_sort(CorHostTally *tally);

@@ -158,6 +158,10 @@ bool cor_derived_name(const CorDerived *derived, const char **ret_bucket,
         }
         *ret_bucket = "output";
         (void) snprintf(ending, sizeof(ending), "%s", kinds[i].ending);
+        if (derived->number > 1 && !is_of_slice) {
+            (void) snprintf(ending, sizeof(ending), ".%lld%s", (long long) derived->number,
+                            kinds[i].ending);
+        }
         if (derived->frame > 0 && is_of_slice) {
             (void) snprintf(ending, sizeof(ending), ".frame%lld.dcm", (long long) derived->frame);
         }

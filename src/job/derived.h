@@ -32,6 +32,7 @@ typedef struct CorDerived {
     size_t input;     /* that it is named after: of a series the first slice */
     const char *role; /* "overlay", "segmentation", "report", "preview", "thumbnail", ... */
     int64_t frame;    /* from 1, of an overlay if the input has several; else 0 */
+    int64_t number;   /* of a Segmentation or report among those of its job, from 1; 0: the only */
     bool is_refused;  /* by the gate: it is kept apart */
 } CorDerived;
 
@@ -40,7 +41,8 @@ typedef struct CorDerived {
  *
  *   overlay       output      "<folder>/<image>_<algo>[-hash][.frame<n>].dcm"
  *   segmentation  output      the same ending in ".seg.dcm" if the job is about one image, else
- *   report                    "<folder>/<algo>[-hash].seg.dcm"; ".sr.dcm"
+ *   report                    "<folder>/<algo>[-hash].seg.dcm"; ".sr.dcm".  The second one of a
+ *                             job ends in ".2.seg.dcm", and so on
  *   others        jobs        "<job id>/preview.png", "thumbnail.png", "measurements.json": they
  *                             live as long as the ledger knows the job
  *   refused       quarantine  "<job id>/<role>-<input, frame>.dcm", ".png"

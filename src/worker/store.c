@@ -81,6 +81,7 @@ bool cor_worker_priv_store_output(CorWorkShare *share, int fd, const json_t *out
     CorDerived derived = {.request = &work->request,
                           .role = cor_json_string(output, "role", ""),
                           .frame = cor_json_integer(output, "frame", 0),
+                          .number = cor_json_integer(output, "number", 0),
                           .is_refused = json_object_get(output, "refusal") != NULL};
     int64_t source = cor_json_integer(output, "source", is_object ? -1 : 0);
     Place place;

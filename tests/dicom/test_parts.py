@@ -9,6 +9,7 @@ import pytest
 
 import phantom
 import renditions
+from test_segmentation import changed
 
 HostError = renditions.host_protocol.HostError
 PARTLESS = {'algo_id': 'processing_1', 'params': phantom.PARAMS, 'outputs': renditions.ALL}
@@ -64,6 +65,16 @@ def test_parts_give_the_same_bytes(name):
     assert {message['role'] for message, _data in whole[1]} == {'overlay', 'segmentation', 'report', 'preview',
                                                                'thumbnail', 'measurements'}
     same(whole, divided(files, [order[i:i + 3] for i in range(0, len(order), 3)], **PARTLESS))
+
+
+def test_parts_of_slices_of_several_sizes():
+    files = phantom.SERIES['regular']()
+    for index in (1, 4, 6):
+        files = changed(files, index, Rows=40)
+    with renditions.host_protocol.Host(renditions.BINARY) as host:
+        whole = ask(host, files, **PARTLESS)
+    assert [message['role'] for message, _data in whole[1]].count('segmentation') == 2
+    same(whole, divided(files, [[7, 0, 1], [4, 2], [3, 5, 6]], **PARTLESS))
 
 
 @pytest.mark.parametrize('outputs', [['overlay'], ['measurements'], ['segmentation'], ['preview']])

@@ -11,6 +11,7 @@ import pytest
 import phantom
 import renditions
 from test_read_everything import SHARED
+from test_report import groups_of, numbers_of
 
 NAMES = list(phantom.SERIES)
 
@@ -165,10 +166,35 @@ def changed(files, index, **attributes):
     return [*files[:index], (*files[index][:2], phantom.to_bytes(data), *files[index][3:]), *files[index + 1:]]
 
 
-def test_slices_of_different_sizes_are_refused():
-    with pytest.raises(renditions.host_protocol.HostError, match='of one size') as refused:
-        renditions.run(changed(phantom.SERIES['regular'](), 3, Rows=40))
-    assert refused.value.code == 'unsupported'
+def test_slices_of_each_size_get_their_segmentation_and_report(tmp_path):
+    """None of the masks is lost; every figure is that of the masks beside it."""
+    files = phantom.SERIES['regular']()
+    for index in (2, 3, 5):
+        files = changed(files, index, Rows=40)
+    result, outputs = renditions.run(files)
+    planes = {file[0]: file[3][:file[4].Rows] for file in files}
+    made = renditions.with_role(outputs, 'segmentation')
+    reports = renditions.with_role(outputs, 'report')
+    assert [message.get('number') for message, _data in made] == [None, 2] == [m.get('number') for m, _data in reports]
+    seen, pixels = {}, 0
+    for (message, data), (_message, report_data) in zip(made, reports):
+        seg, report = read(data), read(report_data)
+        for name, one in (('seg', data), ('report', report_data)):
+            (tmp_path / f'{name}.dcm').write_bytes(one)
+            assert [line for line in complaints('dciodvfy', tmp_path / f'{name}.dcm') if 'DICOMDIR' not in line] == []
+        inside = {item.ReferencedSOPInstanceUID for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
+        assert inside == {file[0] for file in files if file[4].Rows == seg.Rows}
+        assert files[message['source']][0] in inside
+        for _segment, (uid, _frame), _position, _orientation, _spacing, mask in frames_of(seg):
+            assert numpy.array_equal(mask.astype(bool), phantom.mask(planes[uid])) and uid not in seen
+            seen[uid] = mask
+        volume = 5 * 0.64 / 1000 * sum(seen[uid].sum() for uid in inside & seen.keys())
+        assert numbers_of(groups_of(report)[0])['118565006', None][0] == pytest.approx(volume, rel=1e-6)
+        assert seg.SOPInstanceUID in str(report.CurrentRequestedProcedureEvidenceSequence)
+        pixels += sum(seen[uid].sum() for uid in inside & seen.keys())
+    assert seen.keys() == {uid for uid, plane in planes.items() if phantom.mask(plane).any()}
+    assert result['measurements']['labels']['liver']['area_px'] == pixels
+    assert len({read(data).SOPInstanceUID for _message, data in made + reports}) == 4
 
 
 def test_slices_of_different_frames_of_reference_are_named_without_a_place(tmp_path):

@@ -129,6 +129,26 @@ def test_a_second_series_in_a_folder_is_named_by_its_uids(server):
     assert by_role(first, "segmentation")["key"] == "st/se/processing_1.seg.dcm"
 
 
+def test_slices_of_two_sizes_get_two_segmentations_and_two_reports(server):
+    for number in range(1, 5):
+        body = slices.ct(f"m{number}", series="mixed", number=number, size=512 if number < 4 else 256)
+        assert server.put_file(f"st/mixed/m{number}.dcm", body).status_code == 201
+    job = run(server, series="mixed", outputs=["segmentation", "report"], params={"area_min_px": 5000})
+    assert keys(job) == [("segmentation", "output", f"st/mixed/processing_1-{hash_of(job)}.seg.dcm"),
+                         ("report", "output", f"st/mixed/processing_1-{hash_of(job)}.sr.dcm"),
+                         ("segmentation", "output", f"st/mixed/processing_1-{hash_of(job)}.2.seg.dcm"),
+                         ("report", "output", f"st/mixed/processing_1-{hash_of(job)}.2.sr.dcm")]
+    large, small = (pydicom.dcmread(io.BytesIO(fetch(output))) for output in job["outputs"][::2])
+    assert (large.Rows, large.NumberOfFrames) == (512, 3) and (small.Rows, small.NumberOfFrames) == (256, 1)
+    again = run(server, series="mixed", outputs=["segmentation", "report"], params={"area_min_px": 5000})
+    assert keys(again) == keys(job)
+
+
+def hash_of(job):
+    """Of its parameters, from the name of the first output."""
+    return job["outputs"][0]["key"].split("processing_1-")[1].split(".")[0]
+
+
 def test_a_series_that_has_grown_is_segmented_anew(tmp_path):
     with Server(tmp_path / "data") as server:
         fill(server)

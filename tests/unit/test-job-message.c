@@ -393,6 +393,12 @@ static void a_series_whose_folder_is_not_its_own_is_named_by_uids(void **state)
     const CorDerived derived = {.role = "segmentation"};
     (void) state;
 
+    expect_name(&input, &(CorDerived){.role = "segmentation", .number = 1}, "series",
+                "output:a/b/processing_1.seg.dcm");
+    expect_name(&input, &(CorDerived){.role = "segmentation", .number = 2}, "series",
+                "output:a/b/processing_1.2.seg.dcm");
+    expect_name(&input, &(CorDerived){.role = "report", .number = 11}, "series",
+                "output:a/b/processing_1.11.sr.dcm");
     input.has_uid_key = true;
     expect_name(&input, &derived, "series", "output:1.2.3/1.2.3.4/processing_1.seg.dcm");
     expect_name(&like_uids, &derived, "series", "output:1.2.3/1.2.3.4/processing_1.seg.dcm");
