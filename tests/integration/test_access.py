@@ -23,13 +23,17 @@ def server(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guarded")
+def guarded_server(folder):
+    """A server that wants the token, to be started."""
     token_file = folder / "token"
     token_file.write_text(TOKEN + "\n")
     token_file.chmod(0o600)
-    with Server(folder / "data", job_hosts_max=1, token_file=token_file) as running:
+    return Server(folder / "data", job_hosts_max=1, token_file=token_file)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    with guarded_server(tmp_path_factory.mktemp("guarded")) as running:
         yield running
 
 

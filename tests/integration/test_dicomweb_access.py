@@ -5,8 +5,7 @@ import requests
 
 import slices
 import stow
-from server import Server
-from test_access import TOKEN
+from test_access import TOKEN, guarded_server
 
 STUDY = f"/dicom-web/studies/{slices.uid('study')}"
 SERIES = f"{STUDY}/series/{slices.uid('study', 'series')}"
@@ -27,11 +26,7 @@ WRITES = [("POST", "/dicom-web/studies"), ("POST", STUDY), ("DELETE", INSTANCE),
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guarded")
-    token_file = folder / "token"
-    token_file.write_text(TOKEN + "\n")
-    token_file.chmod(0o600)
-    with Server(folder / "data", job_hosts_max=1, token_file=token_file) as running:
+    with guarded_server(tmp_path_factory.mktemp("guarded")) as running:
         raw = slices.ct("one", size=16)
         assert ask(running, "PUT", "/objects/pacs/st/se/1.dcm", headers=KEY, data=raw).status_code == 201
         yield running
