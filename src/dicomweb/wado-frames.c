@@ -45,7 +45,7 @@ typedef struct Source {
     uint32_t *frames; /* NULL: all */
     size_t len;
     Form form;
-    int fd; /* of the file, once it is open */
+    int fd; /* of the file; opened for the first part, others may be made at once */
 } Source;
 
 /* --- the list --- */
@@ -343,6 +343,8 @@ void cor_dicomweb_priv_send_frames(CorDicomweb *dicomweb, CorHttpRequest *req, C
     parts.len = source->form.is_multipart ? source->len : 1;
     parts.type = source->form.type;
     parts.is_multipart = source->form.is_multipart;
+    parts.made_bytes_max =
+        source->form.is_as_stored ? 0 : cor_dicomweb_priv_made_bytes(source->instance);
     parts.is_slow_to_describe =
         source->form.is_as_stored && !source->form.is_whole && source->instance->frame_bytes == 0;
     make_etag(request, &source->form, parts.etag);

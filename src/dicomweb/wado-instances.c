@@ -176,17 +176,15 @@ static void release(void *context)
 
 /* --- the handler --- */
 
-/* Three samples of 16 bits in each pixel, which is more than a large object commonly has. */
 static uint64_t largest_made(const CorCatalogInstances *instances)
 {
     uint64_t largest = 1;
 
     for (size_t i = 0; i < instances->len; i++) {
         const CorCatalogInstance *instance = instances->items[i];
-        uint64_t pixels = (uint64_t) COR_MAX(instance->rows, 0) *
-                          (uint64_t) COR_MAX(instance->columns, 0) *
-                          (uint64_t) COR_MAX(instance->frames, 1);
-        largest = COR_MAX(largest, instance->size + 6 * pixels);
+        uint64_t frames = (uint64_t) COR_MAX(instance->frames, 1);
+        largest =
+            COR_MAX(largest, instance->size + frames * cor_dicomweb_priv_made_bytes(instance));
     }
     return largest;
 }

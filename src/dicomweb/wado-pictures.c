@@ -122,6 +122,19 @@ static void release(void *context)
 
 /* --- answering --- */
 
+/* A picture has the pixels of its frame, or of a viewport that may be larger. */
+static uint64_t largest_picture(const Source *source)
+{
+    const CorRenderParams *params = &source->params;
+    uint64_t largest =
+        (uint64_t) COR_MAX(params->width_px, 1) * (uint64_t) COR_MAX(params->height_px, 1) * 4;
+
+    for (size_t i = 0; i < source->instances->len; i++) {
+        largest = COR_MAX(largest, cor_dicomweb_priv_made_bytes(source->instances->items[i]));
+    }
+    return largest;
+}
+
 static const char *const types[] = {"image/jpeg", "image/png"};
 static const char *const formats[] = {"jpeg", "png"};
 
@@ -227,6 +240,7 @@ void cor_dicomweb_priv_send_pictures(CorDicomweb *dicomweb, CorHttpRequest *req,
     source->format = formats[type];
     parts.type = source->type;
     parts.len = parts.is_multipart ? request->len : 1;
+    parts.made_bytes_max = largest_picture(source);
     cor_dicomweb_priv_render_text(&source->params, source->format, source->text);
     make_etag(source, parts.len, parts.is_multipart, parts.etag);
     if (request->params.is_annotated) {

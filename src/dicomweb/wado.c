@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/fd.h"
 #include "http/http-range.h"
 
@@ -146,6 +147,11 @@ void cor_dicomweb_priv_type_with_syntax(char type[COR_PART_TYPE_SIZE], const cha
 {
     (void) snprintf(type, COR_PART_TYPE_SIZE, "%s; transfer-syntax=%s", media_type,
                     transfer_syntax_uid);
+}
+
+uint64_t cor_dicomweb_priv_made_bytes(const CorCatalogInstance *instance)
+{
+    return (uint64_t) COR_MAX(instance->rows, 1) * (uint64_t) COR_MAX(instance->columns, 1) * 6;
 }
 
 bool cor_dicomweb_priv_is_unchanged(const CorHttpRequest *req, CorHttpResponse *res,

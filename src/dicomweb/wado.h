@@ -52,3 +52,7 @@ void cor_dicomweb_priv_type_with_syntax(char type[COR_PART_TYPE_SIZE], const cha
 /** True if the client has what the ETag names: then res is a 304 and there is nothing to do. */
 bool cor_dicomweb_priv_is_unchanged(const CorHttpRequest *req, CorHttpResponse *res,
                                     const char *etag);
+
+/** Bytes that a frame needs once it is made: three samples of 16 bits in each pixel, which is more
+ * than a large one commonly has. */
+uint64_t cor_dicomweb_priv_made_bytes(const CorCatalogInstance *instance);
