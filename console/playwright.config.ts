@@ -4,7 +4,7 @@ import { defineConfig } from '@playwright/test';
 export default defineConfig({
   testDir: 'tests',
   workers: 1,
-  timeout: 60_000,
+  timeout: 120_000, // a bound, not a wish: other work may be on the machine
   expect: { timeout: 15_000 },
   reporter: [['list'], ['junit', { outputFile: 'test-results/junit.xml' }]],
   use: {

@@ -1,58 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every page: what it is for, without barriers, in both languages, by the keyboard.
 import AxeBuilder from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
+import type { Locator, Page } from '@playwright/test';
+import { clientId, jobOf, reached, stored, submit } from './api';
 import { expect, test } from './fixtures';
-import { phantom, realCt } from './samples';
+import { phantom } from './samples';
 
+/** Whose screenshots are made of a real CT by another test. */
+const pictured = new Set(['viewer', 'compare', 'study']);
 const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
-async function barriers(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).withTags(rules).analyze();
+async function barriers(page: Page, but: string[] = []): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).withTags(rules).exclude(but).analyze();
   return violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)}`));
 }
 
 test('no page has a barrier, dark or light', async ({ page, server }) => {
-  for (const file of realCt(2)) await server.store(file);
-  const studies = (await (await fetch(`${server.url}/dicom-web/series`)).json()) as Record<
-    string,
-    { Value: string[] }
-  >[];
-  const study = studies[0]?.['0020000D']?.Value[0];
-  const series = studies[0]?.['0020000E']?.Value[0];
+  test.setTimeout(300_000); // 26 pages
+  for (const file of phantom(3)) await server.store(file);
   await page.goto('/');
-  await expect.poll(() => page.evaluate(() => localStorage.getItem('corsia.client-id'))).toBeTruthy();
-  const client = await page.evaluate(() => localStorage.getItem('corsia.client-id'));
-  await fetch(`${server.url}/process/processing_1`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({
-      client_id: client,
-      job_id: 'j',
-      pacs: { study_id: study, series_id: series, scope: 'series' },
-    }),
-  });
-  await expect.poll(async () => (await (await fetch(`${server.url}/jobs/j`)).json()).state).toBe('succeeded');
-  const pages: [string, string][] = [
-    ['/', 'studies'],
-    [`/studies/${study}`, 'study'],
-    [`/view/${study}/${series}`, 'viewer'],
-    ['/upload', 'upload'],
-    ['/jobs', 'jobs'],
-    ['/jobs/j', 'job'],
-    ['/compare/j', 'compare'],
-    ['/operations', 'operations'],
+  const at = await stored(server);
+  const client = await clientId(page);
+  const outputs = ['overlay', 'segmentation', 'report'];
+  await submit(server, at, { client, job: 'j', algorithm: 'liver', scope: 'series', outputs });
+  await reached(server, 'j', 'succeeded');
+  const made = (role: string) => async () => (await jobOf(server, 'j')).outputs?.find((output) => output.role === role);
+  const view = `/view/${at.study}`;
+  const drawn = (id: string) => page.locator(`[data-testid=${id}][data-drawn=true]`);
+  const pages: [name: string, path: string, ready: Locator, keys?: string][] = [
+    ['studies', '/', page.getByRole('row').nth(1)],
+    ['study', `/studies/${at.study}`, page.getByTestId('derived').nth(2)],
+    ['viewer', `${view}/${at.series}`, drawn('viewport')],
+    ['overlay', `${view}/${at.series}?overlay=${(await made('segmentation')())?.sop_instance_uid}`, drawn('overlay')],
+    ['report', `${view}/${(await made('report')())?.series_instance_uid}`, page.getByTestId('report')],
+    ['upload', '/upload', page.getByTestId('upload-files')],
+    ['jobs', '/jobs', page.getByTestId('job-state')],
+    ['job', '/jobs/j', page.getByTestId('measurement').first()],
+    ['compare', '/compare/j', page.getByTestId('metadata')],
+    ['swipe', '/compare/j?mode=swipe', page.getByTestId('divider')],
+    ['operations', '/operations', page.getByRole('heading', { name: 'Queues' })],
+    ['keys', '/jobs', page.getByRole('dialog'), '?'],
+    ['palette', '/jobs', page.getByRole('option').first(), 'Control+k'],
   ];
-  for (const scheme of ['dark', 'light']) {
+  for (const scheme of ['dark', 'light'] as const) {
     await page.evaluate((value) => localStorage.setItem('mantine-color-scheme-value', value), scheme);
-    for (const [path, name] of pages) {
+    await page.reload();
+    for (const [name, path, ready, keys] of pages) {
       await page.goto(`/#${path}`);
-      await page.reload();
       await expect(page.getByRole('main')).not.toBeEmpty();
-      await page.waitForLoadState('networkidle').catch(() => undefined);
-      expect(await barriers(page), `${name}, ${scheme}`).toEqual([]);
-      if (scheme === 'dark' && name !== 'viewer' && name !== 'compare')
-        await page.screenshot({ path: `screenshots/${name}.png` });
+      if (keys) await page.keyboard.press(keys);
+      await expect(ready, name).toBeAttached();
+      const seen = name === 'swipe' ? ['[data-testid=metadata]'] : []; // by the page before
+      expect(await barriers(page, seen), `${name}, ${scheme}`).toEqual([]);
+      if (scheme === 'dark' && !pictured.has(name)) await page.screenshot({ path: `screenshots/${name}.png` });
+      if (keys) await page.keyboard.press('Escape');
     }
   }
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real server for the tests: the built executable on a free port of loopback, ended by its pid.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -19,8 +19,18 @@ function freePort(): Promise<number> {
   });
 }
 
+const MEMORY = '/dev/shm';
+const ROOM_BYTES = 1 << 30;
+
+/** In memory where there is room: what is tested is not the disk, and waiting for it is most of a test's time. */
+function folderForData(): string {
+  if (!existsSync(MEMORY)) return tmpdir();
+  const { bavail, bsize } = statfsSync(MEMORY);
+  return bavail * bsize > ROOM_BYTES ? MEMORY : tmpdir();
+}
+
 export class Server {
-  readonly folder = mkdtempSync(join(tmpdir(), 'corsia-console-'));
+  readonly folder = mkdtempSync(join(folderForData(), 'corsia-console-'));
   port = 0;
   readonly #options: string[];
   #process: ChildProcess | undefined;

@@ -27,7 +27,13 @@ export function KeySheet({ isOpen, onClose }: { isOpen: boolean; onClose: () => 
   const { t } = useTranslation();
 
   return (
-    <Modal opened={isOpen} onClose={onClose} title={t('keys.title')} size="lg">
+    <Modal
+      opened={isOpen}
+      onClose={onClose}
+      title={t('keys.title')}
+      size="lg"
+      closeButtonProps={{ 'aria-label': t('app.close') }}
+    >
       {scopes.map((scope) => (
         <section key={scope}>
           <Title order={3} size="h6" mt="sm">

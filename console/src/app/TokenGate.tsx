@@ -21,7 +21,12 @@ export function TokenGate() {
     [queries],
   );
   return (
-    <Modal opened={isAsked} onClose={() => setAsked(false)} title={t('token.title')}>
+    <Modal
+      opened={isAsked}
+      onClose={() => setAsked(false)}
+      title={t('token.title')}
+      closeButtonProps={{ 'aria-label': t('app.close') }}
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A table of any length: only the rows in view exist, and the next page is asked for before they run out.
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useEffect, useRef } from 'react';
+import { type ReactNode, type RefObject, useEffect, useLayoutEffect, useRef } from 'react';
 import classes from './VirtualTable.module.css';
 
 export interface Column<Row> {
@@ -14,33 +14,56 @@ export interface Column<Row> {
 
 interface Props<Row> {
   label: string;
-  rows: Row[];
+  /** undefined where a row is known to be there but not yet what is in it. */
+  rows: readonly (Row | undefined)[];
   columns: Column<Row>[];
   rowKey: (row: Row) => string;
   rowPx: number;
   hasMore: boolean;
   isStale?: boolean;
   onEnd: () => void;
+  /** The rows that are drawn, the last one included. */
+  onRange?: (first: number, last: number) => void;
+  /** New rows come at the top: what is being looked at stays where it is. */
+  growsAtTop?: boolean;
 }
 
 const AHEAD = 20;
 
-export function VirtualTable<Row>({ label, rows, columns, rowKey, rowPx, hasMore, isStale, onEnd }: Props<Row>) {
+export function VirtualTable<Row>({
+  label,
+  rows,
+  columns,
+  rowKey,
+  rowPx,
+  hasMore,
+  isStale,
+  onEnd,
+  onRange,
+  growsAtTop,
+}: Props<Row>) {
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
-    getItemKey: (index) => rowKey(rows[index] as Row),
+    getItemKey: (index) => {
+      const row = rows[index];
+      return row === undefined ? index : rowKey(row);
+    },
     estimateSize: () => rowPx,
     overscan: 8,
   });
   const visible = virtual.getVirtualItems();
+  const firstIndex = visible[0]?.index ?? 0;
   const lastIndex = visible.at(-1)?.index ?? 0;
   const gridTemplateColumns = columns.map((column) => column.width).join(' ');
 
   useEffect(() => {
     if (hasMore && lastIndex >= rows.length - AHEAD) onEnd();
   }, [hasMore, lastIndex, rows.length, onEnd]);
+
+  useEffect(() => onRange?.(firstIndex, lastIndex), [onRange, firstIndex, lastIndex]);
+  useGrowth(scroller, growsAtTop === true && !isStale, rows.length, rowPx);
 
   // Rows are placed one by one, which the elements of a table do not allow: hence the roles.  What scrolls takes the
   // focus, so that the keyboard can scroll it.
@@ -71,7 +94,7 @@ export function VirtualTable<Row>({ label, rows, columns, rowKey, rowPx, hasMore
             >
               {columns.map((column) => (
                 <div role="cell" key={column.key} className={classes.cell}>
-                  {column.cell(rows[item.index] as Row)}
+                  <Cell row={rows[item.index]} column={column} />
                 </div>
               ))}
             </div>
@@ -80,4 +103,21 @@ export function VirtualTable<Row>({ label, rows, columns, rowKey, rowPx, hasMore
       </div>
     </section>
   );
+}
+
+function Cell<Row>({ row, column }: { row: Row | undefined; column: Column<Row> }) {
+  return row === undefined ? <span aria-hidden>…</span> : column.cell(row);
+}
+
+/** Scroll by what has come at the top, unless the top is what one looks at. */
+function useGrowth(scroller: RefObject<HTMLElement | null>, isOn: boolean, count: number, rowPx: number): void {
+  const before = useRef(count);
+
+  useLayoutEffect(() => {
+    const grown = count - before.current;
+    before.current = count;
+    if (isOn && grown > 0 && scroller.current && scroller.current.scrollTop > rowPx) {
+      scroller.current.scrollTop += grown * rowPx;
+    }
+  }, [scroller, isOn, count, rowPx]);
 }

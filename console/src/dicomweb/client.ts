@@ -21,10 +21,11 @@ export function resource({ study, series, instance }: Uids): string {
 
 export interface Page {
   items: DataSet[];
-  hasMore: boolean;
+  /** How many are behind these; undefined if there are more than the server counts. */
+  more: number | undefined;
 }
 
-/** Search; keys without a value are left out.  Whether there is more is what the server warns of (PS3.18 section 8.3.4). */
+/** Search; keys without a value are left out.  How many more there are is what the server warns of (PS3.18 section 8.3.4). */
 export async function search(
   path: string,
   query: Record<string, string | number | undefined>,
@@ -38,10 +39,29 @@ export async function search(
     headers: { Accept: 'application/dicom+json' },
     signal: signal ?? null,
   });
+  const warning = response.headers.get('Warning') ?? '';
+  const counted = /(\d+) additional results/.exec(warning)?.[1];
   return {
     items: response.status === 204 ? [] : ((await response.json()) as DataSet[]),
-    hasMore: /additional results/.test(response.headers.get('Warning') ?? ''),
+    more: counted === undefined ? (/additional results/.test(warning) ? undefined : 0) : Number(counted),
   };
+}
+
+const COUNTED = 100_000; // so many the server counts at a time
+const ASKED = 100;
+
+/** How many there are of what is searched for. */
+export async function count(
+  path: string,
+  query: Record<string, string | number | undefined>,
+  signal?: AbortSignal,
+): Promise<number> {
+  for (let step = 0; step < ASKED; step++) {
+    const offset = step * COUNTED;
+    const { items, more } = await search(path, { ...query, limit: 1, offset }, signal);
+    if (more !== undefined) return offset + items.length + more;
+  }
+  return ASKED * COUNTED;
 }
 
 export async function metadata(uids: Uids, signal?: AbortSignal): Promise<DataSet[]> {

@@ -80,6 +80,7 @@ export function ResultToasts() {
             id,
             color: event.status === 'succeeded' ? 'teal' : event.status === 'failed' ? 'red' : 'orange',
             title: event.algo_id,
+            closeButtonProps: { 'aria-label': t('app.close') },
             message: <Words event={event} />,
             autoClose: event.status === 'failed' ? false : 15_000,
             onClose: () => open.current.delete(id),
@@ -92,6 +93,7 @@ export function ResultToasts() {
         else {
           notifications.show({
             ...notice,
+            closeButtonProps: { 'aria-label': t('app.close') },
             autoClose: false,
             onClose: () => {
               more.current = 0;
@@ -108,6 +110,7 @@ export function ResultToasts() {
     }
     notifications.show({
       id: OFFLINE,
+      closeButtonProps: { 'aria-label': t('app.close') },
       color: 'yellow',
       title: t('live.lost'),
       message: t('live.pollingHint'),

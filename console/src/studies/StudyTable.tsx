@@ -8,14 +8,15 @@ import { type DataSet, date, text, texts } from '../dicomweb/model';
 import { Picture } from '../dicomweb/Picture';
 
 interface Props {
-  studies: DataSet[];
-  hasMore: boolean;
+  studies: (DataSet | undefined)[];
   isStale: boolean;
-  onEnd: () => void;
+  onRange: (first: number, last: number) => void;
 }
 
 /** Where there is nothing else there is no picture. */
 const withoutPixels = new Set(['SR', 'PR', 'KO', 'RTSTRUCT', 'RTPLAN', 'RTRECORD', 'REG', 'ECG', 'AU', 'DOC', 'PLAN']);
+
+const nothingMore = () => undefined; // the table knows of every row
 
 const uidOf = (study: DataSet) => text(study, 'StudyInstanceUID');
 
@@ -51,5 +52,17 @@ export function StudyTable({ studies, ...rest }: Props) {
   ];
 
   if (studies.length === 0) return <Text c="dimmed">{t('studies.none')}</Text>;
-  return <VirtualTable label={t('nav.studies')} rows={studies} columns={columns} rowKey={uidOf} rowPx={56} {...rest} />;
+  return (
+    <VirtualTable
+      label={t('nav.studies')}
+      rows={studies}
+      columns={columns}
+      rowKey={uidOf}
+      rowPx={56}
+      hasMore={false}
+      onEnd={nothingMore}
+      growsAtTop
+      {...rest}
+    />
+  );
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
 import { StudyFilters, studyQuery } from './filters';
+import { blocksOf } from './useStudies';
 
 test('what is typed is looked for as a part, unless wildcards say otherwise', () => {
   expect(studyQuery({ patient: ' doe ' }).PatientName).toBe('*doe*');
@@ -24,4 +25,13 @@ test('dates are a range, open where nothing is given', () => {
 
 test('an address that makes no sense is an empty filter', () => {
   expect(StudyFilters.parse({ patient: 5, modality: 'ct', other: 'x' })).toEqual({ modality: 'ct' });
+});
+
+test('rows of the list, newest first, lie in blocks of the order of arrival', () => {
+  expect(blocksOf(0, 0, 10)).toEqual([]);
+  expect(blocksOf(1, -20, 20)).toEqual([0]);
+  expect(blocksOf(250, 0, 10)).toEqual([2]);
+  expect(blocksOf(250, 40, 60)).toEqual([2, 1]);
+  expect(blocksOf(250, 45, 160)).toEqual([2, 1, 0]);
+  expect(blocksOf(10_000, 9_990, 10_020)).toEqual([0]);
 });

@@ -95,7 +95,13 @@ function Viewer({ study, series }: { study: string; series: string }) {
           <PlainView study={study} series={series} images={images.data} place={start} onPlace={onPlace} />
         )
       ) : null}
-      <Drawer opened={isRunOpen} onClose={run.close} title={t('run.title')} position="right">
+      <Drawer
+        opened={isRunOpen}
+        onClose={run.close}
+        title={t('run.title')}
+        position="right"
+        closeButtonProps={{ 'aria-label': t('app.close') }}
+      >
         <RunForm
           key={place.slice}
           target={{ study, series, image: current ? text(current, 'SOPInstanceUID') : '', scope: 'image' }}
