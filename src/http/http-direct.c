@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/array.h"
 
@@ -39,6 +40,21 @@ void cor_http_priv_direct_cork(HttpDirect *direct, int fd, bool is_corked)
     }
 }
 
+/* sendfile() hands on sixteen pages at a time.  If they begin in the middle of one they make no
+ * full segments, and the peer is woken for each: so what is before the next page is copied. */
+static char *copy_to_page(CorHttpFile *file, char *at)
+{
+    size_t before = (size_t) (-file->offset % HTTP_DIRECT_PAGE);
+
+    if (before > 0 && before < file->size &&
+        pread(file->fd, at, before, (off_t) file->offset) == (ssize_t) before) {
+        at += before;
+        file->offset += before;
+        file->size -= before;
+    }
+    return at;
+}
+
 void cor_http_priv_direct_chunk(HttpDirect *direct, const void *text, size_t size,
                                 const CorHttpFile *file)
 {
@@ -48,14 +64,16 @@ void cor_http_priv_direct_chunk(HttpDirect *direct, const void *text, size_t siz
                    (unsigned long long) (size + file->size));
     memcpy(at, text, size);
     at += size;
+    direct->file = *file;
     direct->is_open = file->size > 0;
-    if (!direct->is_open) {
+    if (direct->is_open) {
+        at = copy_to_page(&direct->file, at);
+    } else {
         memcpy(at, "\r\n", 2);
         at += 2;
     }
     direct->text_at = 0;
     direct->text_size = (size_t) (at - direct->text);
-    direct->file = *file;
 }
 
 void cor_http_priv_direct_end(HttpDirect *direct)

@@ -14,11 +14,12 @@
 #include <stdint.h>
 
 #define HTTP_DIRECT_TEXT_MAX ((size_t) 2048) /* of text before a piece of a file */
-#define HTTP_DIRECT_HEAD_MAX ((size_t) 24)   /* CR LF, 16 digits, CR LF, NUL */
+#define HTTP_DIRECT_PAGE ((size_t) 4096)
+#define HTTP_DIRECT_HEAD_MAX ((size_t) 24) /* CR LF, 16 digits, CR LF, NUL */
 
 /* What is on its way.  A plain value, zeroed at the beginning. */
 typedef struct HttpDirect {
-    char text[HTTP_DIRECT_HEAD_MAX + HTTP_DIRECT_TEXT_MAX + 2];
+    char text[HTTP_DIRECT_HEAD_MAX + HTTP_DIRECT_TEXT_MAX + HTTP_DIRECT_PAGE + 2];
     size_t text_size;
     size_t text_at;
     CorHttpFile file; /* what is left of it */

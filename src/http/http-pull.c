@@ -269,7 +269,7 @@ static ssize_t next_chunk(CorHttpPull *pull, char *data, size_t size)
         return got;
     }
     cor_http_priv_direct_chunk(pull->direct, data, (size_t) got, &file);
-    pull->req->bytes_sent += (uint64_t) got;
+    pull->req->bytes_sent += (uint64_t) got + (file.size - pull->direct->file.size);
     return 1;
 }
 
