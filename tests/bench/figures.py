@@ -258,6 +258,7 @@ def organs(bench):
         elif "median_ms" in line:
             bench.row(f"{line['time']}, {line['slices']} slices, {line['series']}", f"{line['median_ms'] / 1000:.2f} s",
                       ORGAN_TARGETS.get(line["time"], ""),
+                      f"{line['processor_ms'] / 1000:.2f} s of a processor, "
                       f"{line['peak_mb'] / line['volume_mb']:.1f} x the volume's {line['volume_mb']} MB in memory")
 
 
