@@ -61,7 +61,10 @@ void cor_algo_priv_volume_done(CorAlgoVolume *volume);
 COR_MUSTCHECK bool cor_algo_priv_volume_geometry(CorAlgoVolume *volume, const CorAlgoJob *job,
                                                  size_t slices_min, CorError *err);
 
-/** Learn the geometry and read all slices of a job onto the grid. */
+/**
+ * Learn the geometry and read all slices of a job onto the grid.  How large a part of the work this
+ * is depends on how long slices take to load: progress->share is set to it.
+ */
 COR_MUSTCHECK bool cor_algo_priv_volume_read(CorAlgoVolume *volume, CorAlgoProgress *progress,
                                              size_t slices_min, CorError *err);
 

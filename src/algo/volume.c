@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/time.h"
 
 static const double voxel_mm = 2;
 static const double place_tolerance_mm = 0.01;
@@ -321,8 +322,34 @@ static void finish_slices(CorAlgoVolume *volume, size_t z, const Sums *sums)
     memset(sums->slice, 0, grid->width * grid->height * sizeof(*sums->slice));
 }
 
-static bool read_slices(CorAlgoVolume *volume, const CorAlgoProgress *progress, CorError *err)
+/* How long it has taken so far to get slices and to put them onto the grid. */
+typedef struct Pace {
+    int64_t load_us;
+    int64_t grid_us;
+    double fraction; /* that was reported last */
+} Pace;
+
+/* What is to come costs so many times what putting slices onto the grid does: a median over liver,
+ * lungs, bone and body, with all that is made of them. */
+static const double rest_per_grid = 20;
+
+/* The share of reading in all that is to be done: getting a slice takes from a fraction of a
+ * millisecond to a hundred, so it is measured.  What is reported goes towards the present estimate
+ * with each slice and is never taken back. */
+static bool report_pace(CorAlgoProgress *progress, Pace *pace, size_t slices_left, CorError *err)
 {
+    double reading = (double) (pace->load_us + pace->grid_us) + 1;
+    double share = reading / (reading + rest_per_grid * (double) pace->grid_us + 1);
+    double way = COR_MAX(share - pace->fraction, 1e-6 * (1 - pace->fraction));
+
+    pace->fraction += way / (double) (slices_left + 1);
+    progress->share = pace->fraction;
+    return cor_algo_priv_volume_report(progress, 1, err);
+}
+
+static bool read_slices(CorAlgoVolume *volume, CorAlgoProgress *progress, CorError *err)
+{
+    Pace pace = {0};
     COR_CLEANUP(sums_done)
     Sums sums = {.row = cor_new_array(int32_t, volume->width_px),
                  .slice = cor_new_array(int32_t, cor_kernel_grid_slice_len(&volume->grid))};
@@ -333,16 +360,19 @@ static bool read_slices(CorAlgoVolume *volume, const CorAlgoProgress *progress, 
     }
     for (size_t i = 0; i < volume->slice_len; i++) {
         CorAlgoSlice slice = {0};
+        int64_t start_us = cor_time_us();
 
         if (!cor_algo_priv_volume_load(volume, progress->job, i, &slice, err)) {
             return false;
         }
+        int64_t loaded_us = cor_time_us();
         add_slice(volume, &slice.plane, &sums);
         if ((i + 1) % volume->factor[2] == 0 || i + 1 == volume->slice_len) {
             finish_slices(volume, i / volume->factor[2], &sums);
         }
-        if (!cor_algo_priv_volume_report(progress, (double) (i + 1) / (double) volume->slice_len,
-                                         err)) {
+        pace.load_us += loaded_us - start_us;
+        pace.grid_us += cor_time_us() - loaded_us;
+        if (!report_pace(progress, &pace, volume->slice_len - i - 1, err)) {
             return false;
         }
     }

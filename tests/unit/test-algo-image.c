@@ -251,9 +251,38 @@ static void every_size_runs(void **state)
     }
 }
 
+/* Those that give images, and those that look at one slice after the other. */
+static void a_run_can_be_stopped_at_every_report(void **state)
+{
+    static const char *const ids[] = {"denoise", "projection", "processing_1", "processing_6"};
+    (void) state;
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(ids); i++) {
+        CtSeries series = ct_make(48, 40, 6, 1, 2);
+        const char *algo_id = ids[i];
+        CtRun whole = {.series = &series};
+
+        assert_true(ct_run(&whole, algo_id));
+        assert_false(whole.is_bad); /* each report is more than the one before */
+        assert_true(whole.fraction > 0.999);
+        assert_true(whole.reported >= 6);
+        for (size_t stop = 1; stop <= whole.reported; stop++) {
+            CtRun run = {.series = &series, .stop_after = stop};
+
+            assert_false(ct_run(&run, algo_id));
+            assert_int_equal(run.err.code, COR_ERR_CANCELLED);
+            assert_int_equal(run.reported, stop);
+            ct_run_done(&run);
+        }
+        ct_run_done(&whole);
+        ct_free(&series);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_run_can_be_stopped_at_every_report),
         cmocka_unit_test(noise_goes_and_edges_stay),
         cmocka_unit_test(what_has_no_noise_is_left_as_it_is),
         cmocka_unit_test(the_mean_of_a_real_anatomy_stays),
