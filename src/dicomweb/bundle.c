@@ -98,14 +98,19 @@ static void make_secret(void)
 }
 
 /* The same answer has the same boundary as long as the server lives, so that an ETag says what it
- * should; and who does not know the secret cannot put the boundary into a file. */
+ * should; and who does not know the secret cannot put the boundary into a file.  Half of the digest
+ * is shown, so that it cannot be extended to that of a longer ETag. */
 void cor_dicomweb_priv_bundle_boundary(const char *etag, char boundary[COR_BUNDLE_BOUNDARY_SIZE])
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    uint8_t text[COR_SHA256_SIZE + COR_PART_ETAG_SIZE];
     uint8_t digest[COR_SHA256_SIZE];
+    size_t size = strnlen(etag, COR_PART_ETAG_SIZE);
 
     (void) pthread_once(&once, make_secret);
-    cor_hmac_sha256(secret, sizeof(secret), etag, strlen(etag), digest);
+    memcpy(text, secret, sizeof(secret));
+    memcpy(text + sizeof(secret), etag, size);
+    cor_sha256(text, sizeof(secret) + size, digest);
     (void) cor_hex_encode(digest, (COR_BUNDLE_BOUNDARY_SIZE - 1) / 2, boundary);
 }
 
