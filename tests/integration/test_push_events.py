@@ -215,7 +215,7 @@ def test_a_reader_that_stops_reading_is_cut_off(data):
                 made += len(post_jobs(server, "slow", 40))
                 return metric(server, "corsia_push_failures_total") > 0
 
-            until(cut_off, what="the end of patience with a slow stream")
+            until(cut_off, 120, "the end of patience with a slow stream")
             seen = peer.event_ids()
         assert seen == list(range(1, len(seen) + 1)) and 0 < len(seen) < made
         with Stream(server, "slow", {"Last-Event-ID": str(seen[-1])}) as stream:
