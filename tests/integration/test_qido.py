@@ -5,6 +5,7 @@ Kinds of matching are tested value by value in tests/unit/test-catalog-search.c;
 answers are compared with pydicom's reading of the same files.
 """
 import io
+import re
 import threading
 
 import pydicom
@@ -324,14 +325,17 @@ def test_pages_stay_while_images_arrive(tmp_path):
         store(range(10))
         writer = threading.Thread(target=store, args=(range(10, 60),))
         writer.start()
-        seen, page, is_over = [], [], False
+        seen, page, is_over, counts = [], [], False, []
         while page or not is_over:
             is_over = not writer.is_alive()  # before the page is asked for, so that the last one is whole
-            page = [item[STUDY]["Value"][0] for item in
-                    server.get("/dicom-web/studies", params={"limit": 3, "offset": len(seen)}).json()]
+            answer = server.get("/dicom-web/studies", params={"limit": 3, "offset": len(seen)})
+            page = [item[STUDY]["Value"][0] for item in answer.json()]
             seen += page
+            rest = re.search("There are ([0-9]+) additional", answer.headers.get("Warning", ""))
+            counts.append(len(seen) + int(rest[1] if rest else 0))
         writer.join()
         assert seen == [slices.uid(f"s{number}") for number in range(60)]
+        assert counts == sorted(counts) and counts[0] >= 10 and counts[-1] == 60
 
 
 # --- files of others ---
