@@ -3,7 +3,7 @@ import { Kbd, Modal, Table, Title } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import { type KeyScope, keyTable } from './keys';
 
-const scopes: KeyScope[] = ['everywhere', 'viewer', 'compare', 'run', 'job', 'upload', 'operations'];
+const scopes: KeyScope[] = ['everywhere', 'viewer', 'compare', 'run', 'jobs', 'job', 'upload', 'operations'];
 const symbols: Record<string, string> = {
   mod: 'Ctrl',
   ctrl: 'Ctrl',

@@ -9,6 +9,8 @@ import { renewClientId } from '../api/client-id';
 import { search } from '../dicomweb/client';
 import { text } from '../dicomweb/model';
 import { languages } from '../i18n';
+import { wordsOf } from '../run/schema';
+import { useAlgorithms } from '../run/useAlgorithms';
 import classes from './Palette.module.css';
 
 interface Command {
@@ -21,12 +23,14 @@ interface Props {
   isOpen: boolean;
   onClose: () => void;
   onHelp: () => void;
+  onClient: () => void;
 }
 
 const LETTERS_TO_SEARCH = 2;
 
-function useCommands(onHelp: () => void): Command[] {
+function useCommands(isOpen: boolean, onHelp: () => void, onClient: () => void): Command[] {
   const { t, i18n } = useTranslation();
+  const { data: algorithms } = useAlgorithms(isOpen);
   const navigate = useNavigate();
   const { setColorScheme } = useMantineColorScheme();
   const pages = [
@@ -43,6 +47,16 @@ function useCommands(onHelp: () => void): Command[] {
       label: t('palette.go', { page: t(label) }),
       run: () => void navigate({ to }),
     })),
+    ...(algorithms?.items ?? []).map((algorithm) => ({
+      id: `run ${algorithm.id}`,
+      label: t('palette.run', { algorithm: wordsOf(algorithm, i18n.language).title, id: algorithm.id }),
+      run: () => void navigate({ to: '/run', search: { algorithm: algorithm.id } }),
+    })),
+    ...(['queued', 'running', 'failed'] as const).map((state) => ({
+      id: `jobs ${state}`,
+      label: t('palette.jobs', { state: t(`jobs.state.${state}`) }),
+      run: () => void navigate({ to: '/jobs', search: { state } }),
+    })),
     ...(['dark', 'light'] as const).map((scheme) => ({
       id: scheme,
       label: t(`palette.${scheme}`),
@@ -53,7 +67,8 @@ function useCommands(onHelp: () => void): Command[] {
       label: t('palette.language', { language }),
       run: () => void i18n.changeLanguage(language),
     })),
-    { id: 'client', label: t('palette.renew'), run: () => void renewClientId() },
+    { id: 'client', label: t('keys.action.client'), run: onClient },
+    { id: 'renew', label: t('palette.renew'), run: () => void renewClientId() },
     { id: 'help', label: t('keys.title'), run: onHelp },
   ];
 }
@@ -80,13 +95,15 @@ function useFound(word: string): Command[] {
   });
 }
 
-export function Palette({ isOpen, onClose, onHelp }: Props) {
+export function Palette({ isOpen, onClose, onHelp, onClient }: Props) {
   const { t } = useTranslation();
   const [word, setWord] = useState('');
   const [chosen, setChosen] = useState(0);
   const list = useId();
   const needle = word.trim().toLowerCase();
-  const commands = useCommands(onHelp).filter((command) => command.label.toLowerCase().includes(needle));
+  const commands = useCommands(isOpen, onHelp, onClient).filter((command) =>
+    command.label.toLowerCase().includes(needle),
+  );
   const all = [...commands, ...useFound(word.trim())];
   const close = () => {
     setWord('');

@@ -83,7 +83,7 @@ export function Shell() {
         <ResultToasts />
         <TokenGate />
         <KeySheet isOpen={isHelpOpen} onClose={help.close} />
-        <Palette isOpen={isPaletteOpen} onClose={palette.close} onHelp={help.open} />
+        <Palette isOpen={isPaletteOpen} onClose={palette.close} onHelp={help.open} onClient={client.open} />
         <Outlet />
       </AppShell.Main>
     </AppShell>

@@ -3,7 +3,7 @@
 import { type HotkeyItem, useHotkeys } from '@mantine/hooks';
 import { presets } from '../viewer/presets';
 
-export type KeyScope = 'everywhere' | 'viewer' | 'compare' | 'job' | 'upload' | 'run' | 'operations';
+export type KeyScope = 'everywhere' | 'viewer' | 'compare' | 'job' | 'upload' | 'run' | 'operations' | 'jobs';
 
 export interface KeyEntry {
   scope: KeyScope;
@@ -81,6 +81,8 @@ const table = [
   { scope: 'job', action: 'changed', keys: ['E'] },
   { scope: 'job', action: 'cancel', keys: ['X'] },
   { scope: 'run', action: 'start', keys: ['mod+Enter'] },
+  { scope: 'jobs', action: 'find', keys: ['/'] },
+  { scope: 'jobs', action: 'all', keys: ['L'] },
   { scope: 'operations', action: 'dead', keys: ['D'] },
   { scope: 'upload', action: 'files', keys: ['F'] },
   { scope: 'upload', action: 'folder', keys: ['D'] },

@@ -3,6 +3,7 @@ import { type CSSVariablesResolver, createTheme } from '@mantine/core';
 
 /** These settings keep every contrast at 4.5 to 1 or more (WCAG 2.2, 1.4.3) in both schemes. */
 export const theme = createTheme({
+  respectReducedMotion: true,
   primaryColor: 'cyan',
   primaryShade: 9,
   autoContrast: true,
@@ -37,8 +38,13 @@ export const cssVariables: CSSVariablesResolver = () => ({
   light: {
     '--mantine-color-dimmed': '#5a5d63',
     '--mantine-color-anchor': '#0b5a6b',
+    '--mantine-color-error': '#b42318',
     ...darkWords,
     ...verdicts('#fff3bf', '#ffe3e3', '#7a0c0c'),
   },
-  dark: { '--mantine-color-dimmed': '#a9adb3', ...verdicts('#4a3c08', '#5c1414', '#ffd9d9') },
+  dark: {
+    '--mantine-color-dimmed': '#a9adb3',
+    '--mantine-color-error': '#ff8787',
+    ...verdicts('#4a3c08', '#5c1414', '#ffd9d9'),
+  },
 });

@@ -2,9 +2,10 @@
 import { Alert, Checkbox, Group, Loader, NativeSelect, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { getRouteApi } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useClientId } from '../api/client-id';
+import { useKeys } from '../app/keys';
 import { useAlgorithms } from '../run/useAlgorithms';
 import { JobTable } from './JobTable';
 import { type JobFilters, useJobs } from './useJobs';
@@ -54,11 +55,14 @@ function JobFilterBar({ filters, onChange }: { filters: JobFilters; onChange: (n
   const { t } = useTranslation();
   const { data: algorithms } = useAlgorithms();
   const [typed, setTyped] = useState(filters.q ?? '');
+  const field = useRef<HTMLInputElement>(null);
+  useKeys('jobs', { find: () => field.current?.focus(), all: () => onChange({ all: filters.all ? undefined : true }) });
   const search = useDebouncedCallback((q: string) => onChange({ q: q || undefined }), 300);
 
   return (
     <Group component="search" align="end" gap="xs" aria-label={t('jobs.filter.label')}>
       <TextInput
+        ref={field}
         size="xs"
         label={t('jobs.filter.q')}
         value={typed}

@@ -34,7 +34,7 @@ export function Parameters({ job, algorithm, earlier }: Props) {
 
   if (rows.length === 0) return null;
   return (
-    <section aria-labelledby="parameters">
+    <section aria-labelledby="parameters" style={{ maxWidth: 820 }}>
       <Title order={2} size="h5" id="parameters">
         {t('jobs.parameters')}
       </Title>

@@ -21,7 +21,7 @@ export function Timeline({ job }: { job: Job }) {
 
   if (!isFinal(job.state) || sum <= 0) return null;
   return (
-    <section aria-labelledby="timeline">
+    <section aria-labelledby="timeline" style={{ maxWidth: 820 }}>
       <Title order={2} size="h5" id="timeline">
         {t('jobs.timeline')}
       </Title>

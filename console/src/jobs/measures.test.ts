@@ -43,3 +43,15 @@ test('nothing measured, no card', () => {
   expect(cardsOf(undefined)).toEqual([]);
   expect(cardsOf({ found: true, labels: {} })).toEqual([]);
 });
+
+test('volume and area come first, the area once, in mm² where they are known', () => {
+  const [card] = cardsOf({
+    labels: { bone: { slices: 2, found_slices: 2, area_px: 9, max_hu: 5, area_mm2: 4, volume_ml: 1 } },
+  });
+  expect(card?.figures.map((figure) => `${figure.name} ${figure.unit}`.trim())).toEqual([
+    'volume ml',
+    'area mm²',
+    'max HU',
+    'slices',
+  ]);
+});

@@ -26,9 +26,14 @@ const units: [ending: string, unit: string][] = [
 
 const Labels = z.record(z.string(), z.record(z.string(), z.unknown()));
 const told = new Set(['found', 'labels']);
+const first = ['volume_ml', 'area_mm2', 'mean_hu', 'sd_hu', 'min_hu', 'max_hu']; // what people look for
+const rank = (name: string): number => (first.includes(name) ? first.indexOf(name) : first.length);
 
 function figures(values: Record<string, unknown>): Figure[] {
-  return Object.entries(values).flatMap(([name, value]): Figure[] => {
+  const sorted = Object.entries(values).sort(([a], [b]) => rank(a) - rank(b));
+  return sorted.flatMap(([name, value]): Figure[] => {
+    if (name === 'area_px' && 'area_mm2' in values) return []; // the same in the reader's unit
+    if (name === 'found_slices' && values.found_slices === values.slices) return [];
     if (told.has(name) || (typeof value !== 'number' && typeof value !== 'string')) return [];
     const [ending, unit] = units.find(([end]) => name.endsWith(end)) ?? ['', ''];
     return [{ name: name.slice(0, name.length - ending.length), value, unit }];

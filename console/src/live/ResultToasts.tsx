@@ -9,27 +9,24 @@ import { getJson } from '../api/http';
 import type { Job } from '../api/schema';
 import { thumbnail } from '../dicomweb/client';
 import { Picture } from '../dicomweb/Picture';
+import { adviceKey } from '../jobs/failure';
+import { picturesOf } from '../jobs/gallery';
 import type { ResultEvent } from './events';
 import { useLive } from './LiveProvider';
 
 const OFFLINE = 'live-unavailable';
 
-/** Of the first overlay in which something was found; the event names no study, its job does. */
+/** Of the first picture in which something was found; the event names no study, its job does. */
 function useThumbnail(event: ResultEvent): string | null {
   const { data } = useQuery({
     queryKey: ['job', event.job_id],
     queryFn: ({ signal }) => getJson<Job>(`/jobs/${encodeURIComponent(event.job_id)}`, signal),
     enabled: Boolean(event.outputs?.length),
   });
-  const overlays = data?.outputs?.filter((output) => output.role === 'overlay') ?? [];
-  const overlay = overlays.find((output) => output.found) ?? overlays[0];
-  if (!data?.study_instance_uid || !overlay?.series_instance_uid || !overlay.sop_instance_uid) return null;
-  const uids = {
-    study: data.study_instance_uid,
-    series: overlay.series_instance_uid,
-    instance: overlay.sop_instance_uid,
-  };
-  return thumbnail(uids, 96);
+  const all = data ? picturesOf(data) : [];
+  const made = all.find((picture) => picture.isFound) ?? all[0];
+  if (!data?.study_instance_uid || !made) return null;
+  return thumbnail({ study: data.study_instance_uid, series: made.series, instance: made.instance }, 96);
 }
 
 function Words({ event }: { event: ResultEvent }) {
@@ -42,7 +39,9 @@ function Words({ event }: { event: ResultEvent }) {
     <Group wrap="nowrap" gap="sm">
       {picture ? <Picture src={picture} size={48} /> : null}
       <div>
-        <Text size="sm">{event.error?.message ?? outcome}</Text>
+        <Text size="sm" c="var(--mantine-color-text)">
+          {event.error ? t(`${adviceKey(event.error.code)}.what`) : outcome}
+        </Text>
         {/* A toast is drawn outside of the router: hence the address by hand. */}
         <Anchor size="sm" href={`#/${event.outputs?.length ? 'compare' : 'jobs'}/${encodeURIComponent(event.job_id)}`}>
           {t('live.open')}
@@ -113,7 +112,11 @@ export function ResultToasts() {
       closeButtonProps: { 'aria-label': t('app.close') },
       color: 'yellow',
       title: t('live.lost'),
-      message: t('live.pollingHint'),
+      message: (
+        <Text size="sm" c="var(--mantine-color-text)">
+          {t('live.pollingHint')}
+        </Text>
+      ),
       autoClose: false,
     });
   }, [isPolling, t]);

@@ -117,7 +117,7 @@ export function Chart({ title, summary, times, series, say }: Props) {
         </Text>
       </figcaption>
       <div ref={holder} role="img" aria-label={summary} />
-      <Button size="compact-xs" variant="subtle" onClick={() => setTable(!isTable)} aria-expanded={isTable}>
+      <Button size="compact-xs" variant="default" onClick={() => setTable(!isTable)} aria-expanded={isTable}>
         {t('operations.asTable')}
       </Button>
       {isTable ? (

@@ -85,7 +85,7 @@ function Files({ items }: { items: readonly Item[] }) {
         ),
         column(
           'state',
-          '160px',
+          '190px',
           (row) =>
             row.study ? (
               <Link to="/studies/$study" params={{ study: row.study }}>
