@@ -17,6 +17,7 @@ test('a real CT is found, shown, worked on and compared', async ({ page, server 
   await openFirstSeries(page);
   await expect.poll(async () => (await drawn(page.getByTestId('viewport'))).mean).toBeGreaterThan(5);
   expect((await drawn(page.getByTestId('viewport'))).coloured).toBe(0);
+  await expect(page.getByTestId('patient')).toContainText(/\w+, \w+ · \w+/);
   await page.screenshot({ path: 'screenshots/viewer.png' });
 
   await page.getByTestId('open-run').click();
@@ -69,6 +70,7 @@ test('the Segmentation is drawn on the original where its mask is, and nowhere e
   await page.getByRole('button', { name: 'Jump to it' }).click();
   const original = page.getByTestId('original');
   await expect.poll(async () => (await drawn(original)).coloured).toBeGreaterThan(1000);
+  await expect(page.getByTestId('patient')).toContainText(/\w+, \w+ · \w+/);
   await page.screenshot({ path: 'screenshots/compare.png' });
   const withMask = await picture(original);
   await page.keyboard.press('h');

@@ -24,6 +24,7 @@ ORGAN_TARGETS = {"lungs": "2 s", "liver": "4 s"}
 MANY, FEW, WARM = 2000, 300, 20
 ROUNDS = 3
 CONNECTIONS, PER_CLIENT = 10000, 100
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 STAGES = ("queued", "fetch", "compute", "store")
 
 
@@ -273,6 +274,18 @@ def queue(bench):
                       f"p50 {line['p50_us'] / 1000:.2f} ms, p99 {line['p99_us'] / 1000:.2f} ms")
 
 
+def console(bench):
+    """The web console in headless Chromium on loopback: a new profile each turn, medians of seven."""
+    server = bench.stocked()
+    found = [one for one in server.get("/dicom-web/series").json() if one["00080060"]["Value"] == ["CT"]]
+    series = min(found, key=lambda one: one["00201209"]["Value"][0])  # the few slices, not the many
+    names = [series[tag]["Value"][0] for tag in ("0020000D", "0020000E")]
+    seen = stand.run_json([ROOT / "tools" / "in-console", "node", "scripts/speed.mjs", server.url, *names])[-1]
+    bench.raw["console"] = seen
+    bench.row("console, first contentful paint", f"{seen['paint_ms']:,.0f} ms", "1,000 ms")
+    bench.row("console, first image of a series", f"{seen['image_ms']:,.0f} ms", "2,500 ms")
+
+
 FIGURES = {"memory": memory, "ready": ready, "import": imports, "latency": latency, "jobs": jobs, "enqueue": enqueue,
            "push": push, "kernels": kernels, "organs": organs, "scaling": scaling.scaling, "queue": queue,
-           "dicomweb": dicomweb.dicomweb}
+           "dicomweb": dicomweb.dicomweb, "console": console}

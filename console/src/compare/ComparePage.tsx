@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The original beside what an algorithm made of it, with what was measured and what differs in the headers.
-import { Alert, Anchor, Group, Loader, Stack, Title } from '@mantine/core';
+import { Alert, Anchor, Group, Loader, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Job } from '../api/schema';
+import { date, text } from '../dicomweb/model';
 import { Measurements } from '../jobs/Measurements';
 import { useJob } from '../jobs/useJobs';
 import { useAlgorithms } from '../run/useAlgorithms';
@@ -94,8 +95,18 @@ function Comparison({ job, found }: { job: Job; found: Pair[] }) {
 
   if (images.error) return <Alert color="red">{images.error.message}</Alert>;
   if (!images.data) return <Loader aria-label={t('app.loading')} />;
+  const header = images.data.left[slice]?.instance ?? {};
+  const whose = [
+    text(header, 'PatientName'),
+    text(header, 'PatientID'),
+    date(text(header, 'StudyDate'), i18n.language),
+    text(header, 'SeriesDescription'),
+  ];
   return (
     <>
+      <Text size="sm" c="dimmed" data-testid="patient">
+        {whose.filter(Boolean).join(' · ')}
+      </Text>
       {canDraw ? (
         <Views images={images.data} slice={slice} onSlice={setSlice} onView={setView} />
       ) : (

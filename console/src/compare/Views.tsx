@@ -104,7 +104,6 @@ export function Views({ images, slice, onSlice, onView }: Props) {
             onChange={() => toggle(name)}
           />
         ))}
-        <Text size="sm">{t('viewer.slice', { slice: slice + 1, count: images.left.length })}</Text>
       </Group>
       <div
         className={classes.frame}
@@ -120,6 +119,9 @@ export function Views({ images, slice, onSlice, onView }: Props) {
           isHeld={isHeld || isHidden}
           clip={mode === 'swipe' ? `inset(0 0 0 ${swipe}%)` : undefined}
         />
+        <Text pos="absolute" bottom={4} left={8} size="xs" c="#fff" style={{ pointerEvents: 'none' }}>
+          {t('viewer.slice', { slice: slice + 1, count: images.left.length })}
+        </Text>
         {mode === 'swipe' ? <Divider value={swipe} onChange={setSwipe} /> : null}
         {compare || failure ? null : <Loader pos="absolute" top="45%" left="48%" aria-label={t('app.loading')} />}
       </div>

@@ -123,9 +123,11 @@ function Series({ study, part, original, size }: Props) {
           <Badge size="xs" variant="light" color={original ? 'gray' : 'blue'}>
             {text(series, 'Modality') || '?'}
           </Badge>
-          <Text size="sm" c="dimmed">
-            {t('studies.images', { count: imagesOf(part) })}
-          </Text>
+          {part.hasPixels ? (
+            <Text size="sm" c="dimmed">
+              {t('studies.images', { count: imagesOf(part) })}
+            </Text>
+          ) : null}
         </Group>
         {original ? null : (
           <Anchor size="xs" href={`${resource({ study, series: uid })}/metadata`}>

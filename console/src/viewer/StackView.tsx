@@ -7,6 +7,7 @@ import { useKeys } from '../app/keys';
 import { text } from '../dicomweb/model';
 import { Crosshair } from './Crosshair';
 import type { StackImage, ToolName, View, Window } from './engine';
+import { Identity } from './Identity';
 import { Toolbar, useLooking } from './Toolbar';
 import { useView } from './useBench';
 
@@ -97,6 +98,7 @@ export function StackView({ images, place, onPlace, children }: Props) {
         <Text pos="absolute" bottom={4} left={8} size="xs" c="#fff" style={{ pointerEvents: 'none' }} aria-hidden>
           {label}
         </Text>
+        <Identity instance={images[slice]?.instance} />
         <Crosshair view={view} element={element} tool={tool} unit={isCt ? 'HU' : ''} />
       </Box>
       {children?.(view)}

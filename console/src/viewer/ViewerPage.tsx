@@ -5,6 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { metadata } from '../dicomweb/client';
 import { text } from '../dicomweb/model';
 import { RunForm } from '../run/RunForm';
 import { ByKey } from '../studies/ByKey';
@@ -54,7 +55,10 @@ function Viewer({ study, series }: { study: string; series: string }) {
   });
   const images = useQuery({
     queryKey: ['stack', study, series],
-    queryFn: async ({ signal }) => (await import('./engine')).loadStack(study, series, signal),
+    queryFn: async ({ signal }) => {
+      const [engine, headers] = await Promise.all([import('./engine'), metadata({ study, series }, signal)]);
+      return engine.stackOf(headers);
+    },
     staleTime: Number.POSITIVE_INFINITY,
   });
   const remember = useDebouncedCallback((next: Place) => {

@@ -81,8 +81,7 @@ export function inOrder(instances: DataSet[]): DataSet[] {
 }
 
 /** The frames of a series that can be shown, their headers given to the loader. */
-export async function loadStack(study: string, series: string, signal?: AbortSignal): Promise<StackImage[]> {
-  const instances = await metadata({ study, series }, signal);
+export function stackOf(instances: DataSet[]): Promise<StackImage[]> {
   return toStack(inOrder(instances.filter((instance) => text(instance, 'Modality') !== 'SEG')));
 }
 
