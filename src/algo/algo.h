@@ -127,6 +127,7 @@ typedef struct CorAlgorithm {
     size_t label_len;
     bool is_volumetric; /* the mask of a slice depends on the other slices: names of what is derived
                            take the scope in */
+    bool comes_back;    /* loads slices again after others: they are worth keeping */
     /* Say what is wrong with complete and schema-valid parameters as a whole (one must be below
      * another): INVALID.  Asked before a job is accepted. */
     bool (*check)(const json_t *params, CorError *err);

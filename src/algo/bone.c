@@ -262,6 +262,7 @@ const CorAlgorithm cor_algo_priv_bone = {
     .labels = labels,
     .label_len = COR_ARRAY_LEN(labels),
     .is_volumetric = true,
+    .comes_back = true,
     .check = check,
     .run = run,
 };

@@ -165,6 +165,7 @@ const CorAlgorithm cor_algo_priv_liver = {
     .labels = labels,
     .label_len = COR_ARRAY_LEN(labels),
     .is_volumetric = true,
+    .comes_back = true,
     .check = check,
     .run = run,
 };

@@ -111,6 +111,7 @@ const CorAlgorithm cor_algo_priv_lungs = {
     .labels = labels,
     .label_len = COR_ARRAY_LEN(labels),
     .is_volumetric = true,
+    .comes_back = true,
     .check = check,
     .run = run,
 };

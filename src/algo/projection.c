@@ -127,9 +127,11 @@ static size_t end_of(const Plan *plan, size_t slab)
     return COR_MIN(middle_of(plan, slab) + plan->half + 1, plan->slice_len);
 }
 
+/* Sums for a mean.  Those of S16 are integers and exact, in half the memory. */
 typedef struct Slab {
-    double *values; /* sums for a mean */
-    bool is_whole;  /* all its slices are S16 */
+    int32_t *whole; /* as long as all its slices are S16 */
+    double *values; /* from the first one on that is not */
+    bool is_whole;
 } Slab;
 
 typedef struct Projection {
@@ -145,6 +147,7 @@ static void projection_done(Projection *projection)
 {
     cor_algo_priv_volume_done(&projection->volume);
     for (size_t i = 0; i < COR_ARRAY_LEN(projection->open); i++) {
+        free(projection->open[i].whole);
         free(projection->open[i].values);
     }
     free(projection->whole);
@@ -162,22 +165,79 @@ static double merge(Mode mode, double before, double value)
     }
 }
 
-/* Take a slice into a slab. */
-static void take_slice(const Projection *projection, const CorPlane *plane, bool is_first,
-                       Slab *slab)
+static int32_t merge_whole(Mode mode, int32_t before, int32_t value)
 {
-    double *to = slab->values;
+    switch (mode) {
+    case MODE_MAXIMUM:
+        return COR_MAX(before, value);
+    case MODE_MINIMUM:
+        return COR_MIN(before, value);
+    default:
+        return before + value; /* of fewer than 65536 slices */
+    }
+}
 
-    slab->is_whole = (is_first || slab->is_whole) && plane->type == COR_PIXEL_S16;
+static void take_whole(Mode mode, const CorPlane *plane, bool is_first, int32_t *to)
+{
+    for (size_t y = 0; y < plane->height_px; y++) {
+        const int16_t *row = cor_plane_row(plane, y);
+
+        for (size_t x = 0; x < plane->width_px; x++, to++) {
+            *to = is_first ? row[x] : merge_whole(mode, *to, row[x]);
+        }
+    }
+}
+
+static void take_values(Mode mode, const CorPlane *plane, bool is_first, double *to)
+{
     for (size_t y = 0; y < plane->height_px; y++) {
         const void *row = cor_plane_row(plane, y);
 
         for (size_t x = 0; x < plane->width_px; x++, to++) {
             double value = plane->type == COR_PIXEL_S16 ? ((const int16_t *) row)[x]
                                                         : ((const double *) row)[x];
-            *to = is_first ? value : merge(projection->params.mode, *to, value);
+            *to = is_first ? value : merge(mode, *to, value);
         }
     }
+}
+
+/* Memory for what the slab is; what it holds as integers goes over to values that are none. */
+static bool prepare_slab(Slab *slab, bool is_whole, bool is_first, size_t pixels, CorError *err)
+{
+    bool was_whole = !is_first && slab->is_whole;
+
+    slab->is_whole = is_whole;
+    if (is_whole && !slab->whole) {
+        slab->whole = cor_new_array(int32_t, pixels);
+    }
+    if (!is_whole && !slab->values) {
+        slab->values = cor_new_array(double, pixels);
+    }
+    if (is_whole ? !slab->whole : !slab->values) {
+        return cor_fail(err, COR_ERR_NOMEM, "no memory for a slab");
+    }
+    for (size_t i = 0; was_whole && !is_whole && i < pixels; i++) {
+        slab->values[i] = slab->whole[i];
+    }
+    return true;
+}
+
+/* Take a slice into a slab. */
+static bool take_slice(const Projection *projection, const CorPlane *plane, bool is_first,
+                       Slab *slab, CorError *err)
+{
+    Mode mode = projection->params.mode;
+    bool is_whole = (is_first || slab->is_whole) && plane->type == COR_PIXEL_S16;
+
+    if (!prepare_slab(slab, is_whole, is_first, plane->width_px * plane->height_px, err)) {
+        return false;
+    }
+    if (is_whole) {
+        take_whole(mode, plane, is_first, slab->whole);
+    } else {
+        take_values(mode, plane, is_first, slab->values);
+    }
+    return true;
 }
 
 static bool emit_slab(Projection *projection, size_t index, CorError *err)
@@ -200,8 +260,11 @@ static bool emit_slab(Projection *projection, size_t index, CorError *err)
 
     image.thickness_mm = (double) image.source_len * volume->spacing_mm[2];
     for (size_t i = 0; i < pixels; i++) {
-        slab->values[i] *= share;
-        projection->whole[i] = slab->is_whole ? (int16_t) lrint(slab->values[i]) : 0;
+        if (slab->is_whole) {
+            projection->whole[i] = (int16_t) lrint(slab->whole[i] * share);
+        } else {
+            slab->values[i] *= share;
+        }
     }
     if (slab->is_whole) {
         image.plane.data = projection->whole;
@@ -224,7 +287,6 @@ static bool emit_slab(Projection *projection, size_t index, CorError *err)
 static bool run_slice(Projection *projection, size_t z, size_t *closed, CorError *err)
 {
     const Plan *plan = &projection->plan;
-    size_t pixels = projection->volume.width_px * projection->volume.height_px;
     CorAlgoSlice slice = {0};
 
     if (!cor_algo_priv_volume_load(&projection->volume, projection->job, z, &slice, err)) {
@@ -233,13 +295,9 @@ static bool run_slice(Projection *projection, size_t z, size_t *closed, CorError
     for (size_t i = *closed; i < plan->len && begin_of(plan, i) <= z; i++) {
         Slab *slab = &projection->open[i % OPEN_MAX];
 
-        if (!slab->values) {
-            slab->values = cor_new_array(double, pixels);
+        if (!take_slice(projection, &slice.plane, begin_of(plan, i) == z, slab, err)) {
+            return false;
         }
-        if (!slab->values) {
-            return cor_fail(err, COR_ERR_NOMEM, "no memory for a slab");
-        }
-        take_slice(projection, &slice.plane, begin_of(plan, i) == z, slab);
     }
     while (*closed < plan->len && end_of(plan, *closed) == z + 1) {
         if (!emit_slab(projection, (*closed)++, err)) {

@@ -60,7 +60,7 @@ void cor_host_priv_run_unload(CorHostRunning *run)
  */
 static bool keep_slices(CorHostRunning *run, CorError *err)
 {
-    if (run->algorithm->is_volumetric) {
+    if (run->algorithm->comes_back) {
         run->kept = cor_new_array(CorDicomFrame *, run->slices.len);
         return run->kept || cor_fail(err, COR_ERR_NOMEM, "out of memory for slices");
     }
@@ -145,28 +145,41 @@ static bool describe(void *context, size_t slice, CorAlgoSlice *ret_slice, CorEr
     return true;
 }
 
-bool cor_host_priv_run_load(CorHostRunning *run, size_t slice, CorError *err)
+/* Open the file of a slice; its values are not looked at. */
+static bool open_slice(CorHostRunning *run, size_t slice, CorError *err)
 {
-    const CorHostSlice *wanted = &run->slices.items[slice];
+    size_t input = run->slices.items[slice].input;
 
-    if (run->loaded == slice && run->values) {
+    if (run->loaded == slice && run->dicom) {
         return true;
     }
     forget_values(run);
-    if (!run->dicom || run->opened_input != wanted->input) {
+    if (!run->dicom || run->opened_input != input) {
         cor_host_priv_run_unload(run);
         run->loaded = slice; /* for whoever names the image that failed */
-        run->opened_input = wanted->input;
-        if (!cor_host_priv_open_input(run->host, wanted->input, &run->dicom, err)) {
+        run->opened_input = input;
+        if (!cor_host_priv_open_input(run->host, input, &run->dicom, err)) {
             return false;
         }
     }
     run->loaded = slice;
+    return true;
+}
+
+bool cor_host_priv_run_load(CorHostRunning *run, size_t slice, CorError *err)
+{
+    if (run->loaded == slice && run->values) {
+        return true;
+    }
+    if (!open_slice(run, slice, err)) {
+        return false;
+    }
     if (run->kept && run->kept[slice]) {
         run->values = run->kept[slice];
         return true;
     }
-    if (!cor_dicom_modality_plane(run->dicom, wanted->source.frame, &run->values, err)) {
+    if (!cor_dicom_modality_plane(run->dicom, run->slices.items[slice].source.frame, &run->values,
+                                  err)) {
         return false;
     }
     run->decoded_len++;
@@ -219,13 +232,15 @@ static bool take_image(CorHostRunning *run, const CorAlgoResult *result, CorErro
 {
     json_decref(run->measurements);
     run->measurements = json_incref(result->measurements);
-    return cor_host_priv_render_image(run, result, err);
+    return open_slice(run, result->slice, err) && cor_host_priv_render_image(run, result, err);
 }
 
-static bool take_mask(CorHostRunning *run, const CorAlgoResult *result, const CorAlgoSlice *slice,
-                      CorError *err)
+static bool take_mask(CorHostRunning *run, const CorAlgoResult *result, CorError *err)
 {
-    return cor_host_priv_tally_add(&run->tally, result->slice, slice, result->mask,
+    CorAlgoSlice slice;
+
+    return load(run, result->slice, &slice, err) &&
+           cor_host_priv_tally_add(&run->tally, result->slice, &slice, result->mask,
                                    run->slices.items[result->slice].extent_mm, err) &&
            measure(run, result->measurements, result->is_found, err) &&
            cor_host_priv_render_slice(run, result, err);
@@ -234,9 +249,11 @@ static bool take_mask(CorHostRunning *run, const CorAlgoResult *result, const Co
 static bool take(Run *run, const CorAlgoResult *result, CorError *err)
 {
     CorHostRunning *running = &run->running;
-    CorAlgoSlice slice;
 
-    if (!load(run, result->slice, &slice, err)) {
+    if (result->slice >= running->slices.len) {
+        return cor_fail(err, COR_ERR_BUG, "the algorithm emits a slice that there is not");
+    }
+    if (!cor_host_priv_check(running->host, err)) {
         return false;
     }
     CorHostSlice *emitted = &running->slices.items[result->slice];
@@ -248,8 +265,7 @@ static bool take(Run *run, const CorAlgoResult *result, CorError *err)
         running->found_len++;
         add_up(&run->totals, result->measurements);
     }
-    return (result->image ? take_image(running, result, err)
-                          : take_mask(running, result, &slice, err)) &&
+    return (result->image ? take_image(running, result, err) : take_mask(running, result, err)) &&
            (!run->is_part || cor_host_priv_part_add(&run->part, running, result, err));
 }
 

@@ -3,6 +3,7 @@
 import functools
 
 import phantom
+import pytest
 import renditions
 
 MIB = 1 << 20
@@ -39,5 +40,8 @@ def test_what_does_not_fit_is_decoded_again_and_nothing_else_changes():
     assert tight[1] == whole[1] and tight[0]['measurements'] == whole[0]['measurements']
 
 
-def test_slices_that_nobody_comes_back_to_are_decoded_once_as_well():
-    assert run(2048 * MIB, 'processing_1', phantom.PARAMS)[0]['decoded'] == COUNT
+@pytest.mark.parametrize('algo_id, params', [('processing_1', phantom.PARAMS),
+                                             ('projection', {'mode': 'maximum', 'slab_mm': 20.0, 'step_mm': 10.0})])
+def test_slices_that_nobody_comes_back_to_are_decoded_once_as_well(algo_id, params):
+    """And not kept: this is all that there is of the memory of which a quarter would hold 32."""
+    assert run(64 * MIB, algo_id, params)[0]['decoded'] == COUNT

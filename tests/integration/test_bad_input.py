@@ -112,10 +112,10 @@ def server(tmp_path_factory):
         yield running
 
 
-def run(server, algo, study, **more):
+def run(server, algo, study, timeout=60, **more):
     accepted = server.submit(algo, "c", study, "se", scope="series", **more)
     assert accepted.status_code == 202, accepted.text
-    return server.wait_job(accepted.json()["job_id"])
+    return server.wait_job(accepted.json()["job_id"], timeout)
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
@@ -139,6 +139,22 @@ def test_the_largest_image_has_a_result(server, algo):
         assert server.put_file(f"{study}/se/1.dcm", changed(one(study, 1), pixels)).status_code == 201
     job = run(server, algo, study)
     assert job["state"] == "succeeded" and job["outputs"]
+
+
+@pytest.fixture(scope="module")
+def largest(server):
+    """Three slices of 128 MiB each."""
+    pixels = numpy.tile(slices.pixels(True), (16, 16))
+    for number in range(1, 4):
+        body = changed(one("largest", number), pixels, PixelSpacing=[0.05, 0.05])
+        assert server.put_file(f"largest/se/{number}.dcm", body).status_code == 201
+    return "largest"
+
+
+@pytest.mark.parametrize("algo", VOLUMES)
+def test_the_largest_slices_are_a_volume(server, largest, algo):
+    job = run(server, algo, largest, timeout=240, outputs=["image" if algo == "projection" else "measurements"])
+    assert job["state"] == "succeeded" and job["outputs"] and job["attempts"] == 1
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)

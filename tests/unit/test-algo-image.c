@@ -194,6 +194,85 @@ static void projections_are_those_of_their_slices(void **state)
     }
 }
 
+enum { ODD_SLICE = 4, ODD_SIDE = 8 };
+
+static double odd_value(size_t pixel)
+{
+    return (double) pixel * 3.5 - 100.25;
+}
+
+static void one_slice_has_fractions(CorAlgoSlice *slice, size_t i)
+{
+    static double values[ODD_SIDE * ODD_SIDE];
+
+    if (i != ODD_SLICE) {
+        return;
+    }
+    for (size_t k = 0; k < COR_ARRAY_LEN(values); k++) {
+        values[k] = odd_value(k);
+    }
+    slice->plane.data = values;
+    slice->plane.type = COR_PIXEL_F64;
+    slice->plane.row_bytes = ODD_SIDE * sizeof(double);
+}
+
+static double project_odd(const CtSeries *series, const CorAlgoImage *image, const char *mode,
+                          size_t pixel)
+{
+    double result = 0;
+
+    for (size_t z = image->source_begin; z < image->source_begin + image->source_len; z++) {
+        double value =
+            z == ODD_SLICE ? odd_value(pixel) : series->values[z * ODD_SIDE * ODD_SIDE + pixel];
+        bool is_first = z == image->source_begin;
+
+        result = is_first || (strcmp(mode, "maximum") == 0 && value > result) ||
+                         (strcmp(mode, "minimum") == 0 && value < result)
+                     ? value
+                 : strcmp(mode, "mean") == 0 ? result + value
+                                             : result;
+    }
+    return strcmp(mode, "mean") == 0 ? result * (1 / (double) image->source_len) : result;
+}
+
+/* The first slab holds integers when the slice comes; those behind it hold integers again. */
+static void a_slice_with_fractions_makes_its_slabs_fractions(void **state)
+{
+    static const char *const modes[] = {"maximum", "minimum", "mean"};
+    uint64_t seed = 0x0D;
+    (void) state;
+
+    for (size_t i = 0; i < 2 * COR_ARRAY_LEN(modes); i++) {
+        CtSeries series = ct_make(ODD_SIDE, ODD_SIDE, 30, 1, 1);
+        CtRun run = {.series = &series,
+                     .spoil = one_slice_has_fractions,
+                     .params = json_pack("{s:s, s:f, s:f}", "mode", modes[i / 2], "slab_mm",
+                                         i % 2 ? 5.0 : 64.0, "step_mm", i % 2 ? 2.0 : 32.0)};
+
+        for (size_t k = 0; k < ct_len(&series); k++) {
+            series.values[k] = (int16_t) (naive_random(&seed) % 400) - 200;
+        }
+        assert_true(ct_run(&run, "projection"));
+        assert_false(run.is_bad);
+        for (size_t z = 0; z < series.depth; z++) {
+            const CorAlgoImage *image = &run.emitted_images[z];
+            bool is_odd = image->source_begin <= ODD_SLICE &&
+                          ODD_SLICE < image->source_begin + image->source_len;
+
+            for (size_t k = 0; image->source_len > 0 && k < ODD_SIDE * ODD_SIDE; k++) {
+                double wanted = project_odd(&series, image, modes[i / 2], k);
+
+                assert_int_equal(image->plane.type, is_odd ? COR_PIXEL_F64 : COR_PIXEL_S16);
+                assert_true(fabs(run.images[z * ODD_SIDE * ODD_SIDE + k] -
+                                 (is_odd ? wanted : rint(wanted))) < 1e-9);
+            }
+        }
+        json_decref(run.params);
+        ct_run_done(&run);
+        ct_free(&series);
+    }
+}
+
 static void slabs_cover_the_series_in_steps(void **state)
 {
     CtSeries series = ct_make(4, 4, 50, 1, 1);
@@ -288,6 +367,7 @@ int main(void)
         cmocka_unit_test(the_mean_of_a_real_anatomy_stays),
         cmocka_unit_test(the_type_of_values_is_kept),
         cmocka_unit_test(projections_are_those_of_their_slices),
+        cmocka_unit_test(a_slice_with_fractions_makes_its_slabs_fractions),
         cmocka_unit_test(slabs_cover_the_series_in_steps),
         cmocka_unit_test(contradicting_parameters_are_named),
         cmocka_unit_test(every_size_runs),
