@@ -62,10 +62,10 @@ test('queues, hosts, throughput and stages are told while they change', async ({
   await expect(page.getByText('5 jobs ended in the last minute')).toBeVisible();
   await expect(page.getByText(/^waiting .*, fetching .*, computing .*, storing /)).toBeVisible();
   await expect(algorithm.getByRole('cell').nth(2)).toHaveText('5');
+  await page.screenshot({ path: 'screenshots/operations-busy.png' });
   await page.getByRole('button', { name: 'As a table' }).first().click();
   await expect(page.getByRole('figure').first().getByRole('row').last()).toContainText('5');
   const machine = page.getByTestId('machine');
   await expect(machine).toContainText(/Version\d+\.\d+\.\d+/);
   await expect(machine).toContainText(/Free on the disk[\d.]+ [GT]B/);
-  await page.screenshot({ path: 'screenshots/operations-busy.png', fullPage: true });
 });

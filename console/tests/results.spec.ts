@@ -32,7 +32,7 @@ test('the page of a job has what was measured as cards and what was made as pict
   await reached(server, 'liver', 'succeeded');
   await page.goto('/#/jobs/liver');
   const card = page.getByTestId('measurement').first();
-  await expect(card).toContainText(/Liver.*Area[\d,.]+ mm².*Volume[\d,.]+ ml.*Mean[\d,.]+ HU/);
+  await expect(card).toContainText(/Liver.*Volume[\d,.]+ ml.*Area[\d,.]+ mm².*Mean[\d,.]+ HU/);
   const pictures = page.getByTestId('gallery').getByRole('listitem');
   await expect(pictures).toHaveCount(3);
   for (const picture of await pictures.all())

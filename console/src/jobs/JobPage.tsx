@@ -211,7 +211,7 @@ function Actions({ job }: { job: Job }) {
         </Alert>
       ) : null}
       {isOpen ? (
-        <div ref={form}>
+        <div ref={form} style={{ maxWidth: 760 }}>
           <RunForm target={targetOf(job)} earlier={job} onAccepted={open} />
         </div>
       ) : null}

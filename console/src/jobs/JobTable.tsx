@@ -49,7 +49,7 @@ function RowActions({ job }: { job: Job }) {
     );
   }
   return (
-    <Group gap={4} wrap="nowrap">
+    <Group gap="sm" wrap="nowrap">
       {job.state === 'succeeded' ? (
         <Link to="/compare/$job" params={{ job: job.job_id }} aria-label={t('jobs.compareOne', { job: job.job_id })}>
           {t('jobs.compare')}
@@ -78,7 +78,7 @@ export function JobTable({ jobs, askedAt, isFiltered, ...rest }: Props) {
       cell,
     });
     return [
-      column('accepted', '170px', (job) => (
+      column('accepted', '210px', (job) => (
         <Link to="/jobs/$job" params={{ job: job.job_id }}>
           {moment.format(new Date(job.accepted_at))}
         </Link>
@@ -88,7 +88,7 @@ export function JobTable({ jobs, askedAt, isFiltered, ...rest }: Props) {
         const words = [t(`run.scopes.${job.scope}`, { defaultValue: job.scope }), job.study_id ?? ''].join(' · ');
         return <span title={words}>{words}</span>;
       }),
-      column('state', 'minmax(260px, 2fr)', (row) => (
+      column('state', 'minmax(240px, 2fr)', (row) => (
         <Fresh row={row} askedAt={askedAt}>
           {(job, at, now) => <JobState job={job} askedAt={at} now={now} />}
         </Fresh>
@@ -98,7 +98,7 @@ export function JobTable({ jobs, askedAt, isFiltered, ...rest }: Props) {
           {(job, at, now) => duration(elapsedMs(job, at, now), i18n.language)}
         </Fresh>
       )),
-      column('action', '150px', (row) => (
+      column('action', '190px', (row) => (
         <Fresh row={row} askedAt={askedAt}>
           {(job) => <RowActions job={job} />}
         </Fresh>

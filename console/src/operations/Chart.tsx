@@ -25,6 +25,8 @@ interface Props {
 }
 
 const HEIGHT_PX = 160;
+const whole = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
+const clockLook = { hour: 'numeric', minute: '2-digit', second: '2-digit', hour12: false } as const;
 
 export function Chart({ title, summary, times, series, say }: Props) {
   const { t, i18n } = useTranslation();
@@ -37,12 +39,7 @@ export function Chart({ title, summary, times, series, say }: Props) {
   useEffect(() => {
     const target = holder.current;
     if (!target) return;
-    const minute = new Intl.DateTimeFormat(i18n.language, {
-      hour: 'numeric',
-      minute: '2-digit',
-      second: '2-digit',
-      hour12: false,
-    });
+    const minute = new Intl.DateTimeFormat(i18n.language, clockLook);
     const axis = { stroke: 'gray', grid: { stroke: 'rgba(128,128,128,.2)' } };
     const chart = new uPlot(
       {
@@ -60,7 +57,7 @@ export function Chart({ title, summary, times, series, say }: Props) {
         legend: { show: false }, // ours says what the lines are, to everybody
         axes: [
           { ...axis, values: (_chart, splits) => splits.map((at) => minute.format(new Date(1000 * at))) },
-          { ...axis, size: 70, values: (_chart, splits) => splits.map(say) },
+          { ...axis, size: 70, incrs: whole, values: (_chart, splits) => splits.map(say) },
         ],
         series: [
           {},
@@ -95,7 +92,7 @@ export function Chart({ title, summary, times, series, say }: Props) {
   }, [times, series]);
 
   const cell = (value: number | null | undefined) => (typeof value === 'number' ? say(value) : '–');
-  const clock = new Intl.DateTimeFormat(i18n.language, { timeStyle: 'medium' });
+  const clock = new Intl.DateTimeFormat(i18n.language, clockLook);
   return (
     <figure style={{ margin: 0, minWidth: 0 }}>
       <figcaption>

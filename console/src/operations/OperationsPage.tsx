@@ -128,7 +128,7 @@ function Charts({ system }: { system: System | undefined }) {
   const depth = useHistory('depth');
   const latency = useHistory('latency');
   const number = useMemo(() => new Intl.NumberFormat(i18n.language, { maximumFractionDigits: 0 }), [i18n.language]);
-  const count = useCallback((value: number) => (Number.isInteger(value) ? number.format(value) : ''), [number]);
+  const count = useCallback((value: number) => number.format(value), [number]);
   const time = useCallback((ms: number) => duration(ms, i18n.language), [i18n.language]);
   const last = STAGES.map((_, index) => latency.values[index]?.findLast((value) => value !== null) ?? null);
 

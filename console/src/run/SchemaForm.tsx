@@ -58,7 +58,7 @@ interface InputProps {
   onChange: (value: unknown) => void;
 }
 
-/** "0 to 10 px; default 1.5.": what may be typed, and what is taken where nothing is. */
+/** "0 to 10 px; default 1.5.", "Default left.": what may be typed, and what is taken where nothing is. */
 function useRange({ schema, unit }: Field): string {
   const { t, i18n } = useTranslation();
   const low = schema.minimum ?? schema.exclusiveMinimum;
@@ -69,7 +69,7 @@ function useRange({ schema, unit }: Field): string {
       ? ''
       : t('run.range', { low: said(low, i18n.language), high: said(high, i18n.language) });
   const words = [[bounds, unit].filter(Boolean).join(' '), usual].filter(Boolean).join('; ');
-  return words && `${words}.`;
+  return words && `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
 
 const said = (value: unknown, language: string): string =>
