@@ -61,7 +61,7 @@ test('ten thousand studies scroll to the last one and are filtered by the server
   await list.press('End');
   await expect(row(COUNT)).toContainText(await nameOf(server, 0));
   await expect(row(COUNT)).toBeInViewport();
-  expect(asked.length).toBeLessThan(10); // not page by page
+  expect(asked.length).toBeLessThan(25); // not block by block, which would be a hundred
   for (const place of [2500, 5000, 7500]) {
     await list.evaluate((element, at) => element.scrollTo(0, at * 56), place);
     await expect(row(place + 5)).toContainText(await nameOf(server, COUNT - place - 5));

@@ -61,6 +61,7 @@ test('ids as folders lead to the study, the series and the image, and are found'
   await expect(page.getByTestId('viewport')).toHaveAttribute('data-slice', '1');
   await expect(page).toHaveURL(new RegExp(`/view/${at.study}/${at.series}`));
   await page.goto(`/#/view/${at.study}/${at.series}?image=${at.image}`);
+  await expect(page.getByTestId('viewport')).toHaveAttribute('data-slice', '0');
   await page.reload();
   await expect(page.getByTestId('viewport')).toHaveAttribute('data-slice', '0');
   await page.goto('/#/studies/nobody%2Fhere');

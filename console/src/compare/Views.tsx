@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The original and what was made of it, side by side or one over the other.
 import { Alert, Checkbox, Group, Loader, SegmentedControl, Text } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
 import { getRouteApi } from '@tanstack/react-router';
 import { type RefObject, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useKeys } from '../app/keys';
+import { useRemember } from '../app/useRemember';
 import { text } from '../dicomweb/model';
 import type { StackImage, ToolName, View, Window } from '../viewer/engine';
 import { Toolbar, useLooking } from '../viewer/Toolbar';
@@ -43,10 +43,11 @@ export function Views({ images, slice, onSlice, onView }: Props) {
   const [failure, setFailure] = useState('');
   const isHidden = useFlicker(mode === 'flicker');
   const isHeld = useHeld('f');
-  const remember = useDebouncedCallback((index: number, window: Window | undefined) => {
+  const { pathname } = route.useMatch();
+  const remember = useRemember(pathname, (index: number, window: Window | undefined) => {
     const seen = window && { center: round(window.center), width: round(window.width) };
     void navigate({ search: (old) => ({ mode: old.mode, slice: index + 1, ...seen }), replace: true });
-  }, 400);
+  });
   const compare = useCompare({
     left,
     right,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Alert, Anchor, Button, Drawer, Group, Loader, Stack } from '@mantine/core';
-import { useDebouncedCallback, useDisclosure } from '@mantine/hooks';
+import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useRemember } from '../app/useRemember';
 import { metadata } from '../dicomweb/client';
 import { text } from '../dicomweb/model';
 import { RunForm } from '../run/RunForm';
@@ -24,7 +25,9 @@ export function ViewerPage() {
   const { study, series } = route.useParams();
   const { image } = route.useSearch();
   const navigate = route.useNavigate();
+  const [begun, begin] = useState(image);
 
+  if (image && image !== begun) begin(image); // it leaves the address with the first slice that is remembered
   return (
     <ByKey
       study={study}
@@ -38,7 +41,7 @@ export function ViewerPage() {
         })
       }
     >
-      <Viewer key={series} study={study} series={series} />
+      <Viewer key={`${series} ${begun}`} study={study} series={series} />
     </ByKey>
   );
 }
@@ -61,10 +64,11 @@ function Viewer({ study, series }: { study: string; series: string }) {
     },
     staleTime: Number.POSITIVE_INFINITY,
   });
-  const remember = useDebouncedCallback((next: Place) => {
+  const { pathname } = route.useMatch();
+  const remember = useRemember(pathname, (next: Place) => {
     const window = next.window && { center: round(next.window.center), width: round(next.window.width) };
     void navigate({ search: (old) => ({ overlay: old.overlay, slice: next.slice + 1, ...window }), replace: true });
-  }, 400);
+  });
   const onPlace = (next: Place) => {
     setPlace(next);
     remember(next);
