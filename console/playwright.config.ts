@@ -7,6 +7,7 @@ export default defineConfig({
   workers: 1,
   timeout: 120_000, // a bound, not a wish: other work may be on the machine
   expect: { timeout: 15_000 },
+  retries: 1, // a browser beside servers on two cores; tools/run-tests says what was tried again
   reporter: [['list'], ['junit', { outputFile: 'test-results/junit.xml' }]],
   use: {
     browserName: 'chromium',

@@ -51,7 +51,7 @@ test('a running job tells its stage, how far it is, how long it takes and how ol
   page,
   server,
 }) => {
-  for (const file of phantom(40)) await server.store(file);
+  for (const file of phantom(240)) await server.store(file); // some seconds for two hosts
   const at = await stored(server);
   const client = await openJobs(page);
   const pids = await idleHosts(server);

@@ -101,7 +101,7 @@ test('a study is found, looked at and compared without a mouse', async ({ page, 
   await expect(page.getByTestId('viewport')).toHaveAttribute('data-slice', '2');
   await tabTo(page.getByRole('button', { name: 'Run an algorithm' }));
   await page.keyboard.press('Enter');
-  await expect(page.getByRole('dialog')).toBeVisible();
+  await expect(page.getByRole('dialog').locator(':focus')).toBeAttached();
   await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog')).toBeHidden();
   await expect(page.getByRole('button', { name: 'Run an algorithm' })).toBeFocused();
