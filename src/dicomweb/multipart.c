@@ -6,9 +6,9 @@
  *                              |     +-----------------delimiter------------------+
  *                              +--"--"--> EPILOGUE           (anything wrong)--> BROKEN
  *
- * Bodies are searched for "\n--boundary" by memmem() over all that is there; a CR before it belongs
- * to it.  Only what could be the beginning of a delimiter at the end of the input is held back.
- * That is never stored: being a beginning of the delimiter, it is known.  As LF occurs in the
+ * Bodies are searched for "\n--boundary" by cor_find() over all that is there; a CR before it
+ * belongs to it.  Only what could be the beginning of a delimiter at the end of the input is held
+ * back. That is never stored: being a beginning of the delimiter, it is known.  As LF occurs in the
  * delimiter once, a match that fails can be taken up again at the byte that failed it, and nowhere
  * before. */
 #include "dicomweb/multipart.h"
@@ -20,6 +20,7 @@
 #include <strings.h>
 
 #include "base/array.h"
+#include "base/find.h"
 
 typedef enum MultipartState {
     MULTIPART_PREAMBLE,
@@ -149,7 +150,7 @@ static bool search(CorMultipart *reader, const uint8_t **at, const uint8_t *end,
     }
     const uint8_t *begin = *at;
     const uint8_t *found =
-        memmem(begin, (size_t) (end - begin), reader->delimiter + 1, reader->delimiter_size - 1);
+        cor_find(begin, (size_t) (end - begin), reader->delimiter + 1, reader->delimiter_size - 1);
     if (found) {
         *at = found + reader->delimiter_size - 1;
         reader->matched = reader->delimiter_size;
