@@ -79,6 +79,19 @@ static bool check_framing(CorHttpRequest *req, const Seen *seen)
     return true;
 }
 
+/* libmicrohttpd takes what it has room for. */
+static bool check_header_size(CorHttpRequest *req)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+    if (info && info->header_size > req->server->options.header_max) {
+        req->must_close = true;
+        return refuse(req, 431, "request line and headers are too long");
+    }
+    return true;
+}
+
 static bool check_host(CorHttpRequest *req, const Seen *seen)
 {
     const CorHttpServerOptions *options = &req->server->options;
@@ -272,7 +285,8 @@ bool cor_http_priv_admit(CorHttpRequest *req)
     req->expects_continue = expect && strcasecmp(expect, "100-continue") == 0;
 
     /* Framing first: how to go on after a refusal depends on it. */
-    if (!check_framing(req, &seen) || !check_target(req) || !check_host(req, &seen)) {
+    if (!check_framing(req, &seen) || !check_header_size(req) || !check_target(req) ||
+        !check_host(req, &seen)) {
         return false;
     }
     judge_origin(req, &seen);

@@ -25,10 +25,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/array.h"
 #include "base/json.h"
 #include "base/time.h"
+
+enum { UPLOAD_WINDOW = 1024 * 1024 };
 
 static const char *const phase_names[] = {
     [HTTP_IDLE] = "idle",           [HTTP_READING] = "reading", [HTTP_ANSWERING] = "answering",
@@ -423,6 +426,17 @@ static enum MHD_Result resume(CorHttpRequest *req)
     return conclude(req);
 }
 
+/* Let the peer send ahead.  The kernel makes the receive buffer as large as the low-water mark
+ * needs and keeps it so when the mark is taken back; SO_RCVBUF would end its own adjusting. */
+static void widen_window(int fd)
+{
+    static const int marks[] = {UPLOAD_WINDOW, 1};
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(marks); i++) {
+        (void) setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &marks[i], sizeof(marks[i]));
+    }
+}
+
 static enum MHD_Result on_headers(CorHttpRequest *req)
 {
     req->is_head = strcmp(req->method, "HEAD") == 0;
@@ -433,6 +447,7 @@ static enum MHD_Result on_headers(CorHttpRequest *req)
     const CorHttpRoute *route = &req->route->route;
     req->body_deadline_ms = atomic_load(&req->conn->deadline_ms);
     if (route->body == COR_HTTP_BODY_STREAM) {
+        widen_window(req->conn->fd);
         if (route->upload->begin &&
             !route->upload->begin(req, &req->res, cor_http_req_context(req), &req->upload)) {
             return refuse(req);

@@ -2,6 +2,10 @@
 /* Routing, who may come in, headers: a real server, asked over real sockets. */
 #include "http-fixture.h"
 
+#include <errno.h>
+
+enum { HEADER_MAX = 16 * 1024 }; /* what a server allows that is not told otherwise */
+
 /* The body of GET target has this member. */
 static void assert_member(uint16_t port, const char *target, const char *name, const char *value)
 {
@@ -46,6 +50,79 @@ static void a_target_that_cannot_be_decoded_is_400_and_a_long_one_414(void **sta
     assert_int_equal(client_status(port, "GET /%FF HTTP/1.1\r\n" HOST "\r\n"), 400);
     (void) snprintf(text, sizeof(text), "GET /%08500d HTTP/1.1\r\n" HOST "\r\n", 1);
     assert_int_equal(client_status(port, text), 414);
+}
+
+/* A request that has so many bytes up to the end of its headers, in one header or in many. */
+static char *padded(const char *start, size_t size, size_t piece)
+{
+    char *text = calloc(1, size + 1);
+    assert_non_null(text);
+    size_t len = (size_t) snprintf(text, size, "%s", start);
+
+    while (size - 2 - len > 2 * piece) {
+        len += (size_t) snprintf(text + len, size - len, "X-Pad: %0*d\r\n", (int) piece - 9, 1);
+    }
+    len +=
+        (size_t) snprintf(text + len, size - len, "X-Pad: %0*d\r\n", (int) (size - 2 - len) - 9, 1);
+    memcpy(text + len, "\r\n", 2);
+    assert_int_equal(strlen(text), size);
+    return text;
+}
+
+static bool is_closed(int fd)
+{
+    char byte = 0;
+    ssize_t got = recv(fd, &byte, 1, 0);
+
+    return got == 0 || (got < 0 && errno == ECONNRESET);
+}
+
+static void headers_of_any_allowed_length_are_served(void **state)
+{
+    static const size_t sizes[] = {100, 4096, HEADER_MAX / 2, HEADER_MAX - 1, HEADER_MAX};
+    int fd = client_connect(port_of(state));
+
+    for (size_t i = 0; i < 2 * COR_ARRAY_LEN(sizes); i++) { /* on one connection */
+        Answer answer;
+        char *text =
+            padded("GET /hello HTTP/1.1\r\n" HOST, sizes[i / 2], i % 2 ? 40 : SIZE_MAX / 2);
+        assert_true(client_say(fd, text));
+        assert_true(client_read_answer(fd, &answer, false));
+        assert_int_equal(answer.status, 200);
+        answer_done(&answer);
+        free(text);
+    }
+    (void) close(fd);
+}
+
+static void headers_that_are_too_long_are_431_and_end_the_connection(void **state)
+{
+    static const size_t sizes[] = {HEADER_MAX + 1, HEADER_MAX + 1000, 2 * HEADER_MAX,
+                                   3 * HEADER_MAX};
+    static const char *const starts[] = {
+        "GET /hello HTTP/1.1\r\n" HOST,
+        "POST /raw HTTP/1.1\r\n" HOST "Content-Length: 5\r\n",
+        "PUT /files/x HTTP/1.1\r\n" HOST "Content-Length: 5\r\n",
+    };
+    Fixture *fixture = *state;
+
+    for (size_t i = 0; i < COR_ARRAY_LEN(sizes); i++) {
+        for (size_t j = 0; j < 2 * COR_ARRAY_LEN(starts); j++) {
+            int fd = client_connect(fixture->port);
+            Answer answer;
+            char *text = padded(starts[j / 2], sizes[i], j % 2 ? 40 : SIZE_MAX / 2);
+            assert_true(client_say(fd, text));
+            assert_true(client_read_answer(fd, &answer, false));
+            assert_int_equal(answer.status, 431);
+            assert_string_equal(answer_header(&answer, "Connection"), "close");
+            assert_true(is_closed(fd));
+            answer_done(&answer);
+            (void) close(fd);
+            free(text);
+        }
+    }
+    assert_int_equal(fixture->uploads_begun, 0);
+    assert_int_equal(client_status(fixture->port, "GET /hello HTTP/1.1\r\n" HOST "\r\n"), 200);
 }
 
 static void a_known_path_without_the_method_is_405_and_says_which(void **state)
@@ -245,6 +322,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON(open_server, a_path_finds_its_route_and_parameters),
         ON(open_server, a_target_that_cannot_be_decoded_is_400_and_a_long_one_414),
+        ON(open_server, headers_of_any_allowed_length_are_served),
+        ON(open_server, headers_that_are_too_long_are_431_and_end_the_connection),
         ON(open_server, a_known_path_without_the_method_is_405_and_says_which),
         ON(open_server, head_is_get_without_its_body),
         ON(open_server, every_answer_has_security_headers),
