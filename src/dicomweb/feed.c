@@ -59,8 +59,11 @@ static void wake(void *context)
 
     (void) pthread_mutex_lock(&feed->mutex);
     feed->is_due = true;
-    (void) pthread_cond_signal(&feed->due);
+    bool somebody_listens = feed->first != NULL;
     (void) pthread_mutex_unlock(&feed->mutex);
+    if (somebody_listens) {
+        (void) pthread_cond_signal(&feed->due); /* unlocked: who wakes shall not wait for it */
+    }
 }
 
 static void unref(Listener *listener)

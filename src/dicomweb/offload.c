@@ -119,13 +119,13 @@ bool cor_dicomweb_priv_offload_run(CorOffload *offload, void (*run)(void *contex
         *offload->last = call;
         offload->last = &call->next;
         offload->line_len++;
-        (void) pthread_cond_signal(&offload->filled);
     }
     (void) pthread_mutex_unlock(&offload->mutex);
     if (!has_room) {
         free(call);
         return cor_fail(err, COR_ERR_LIMIT, "too many requests wait already");
     }
+    (void) pthread_cond_signal(&offload->filled); /* unlocked: who wakes shall not wait for it */
     return true;
 }
 

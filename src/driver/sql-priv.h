@@ -68,8 +68,9 @@ typedef struct CorSqlLog {
     const sqlite3_io_methods *real; /* NULL: not attached */
     uint8_t *bytes;
     int size;
-    sqlite3_int64 at;  /* where they go */
-    bool is_gathering; /* the next commit will be synced */
+    sqlite3_int64 at; /* where they go */
+    bool is_relaxed;  /* the next commit will not be synced */
+    bool is_ending;   /* the next write is the last page of a commit */
 } CorSqlLog;
 
 /* The writer thread of a database and its line. */
@@ -92,10 +93,11 @@ typedef struct CorSqlWriter {
     CorSqlWatchers watchers;
     CorSqlCheckpointer checkpointer;
     CorSqlLog log;
-    int wal_pages;         /* writer thread only, as all below */
-    int wal_pages_told;    /* when the checkpointer was asked last */
-    bool syncs;            /* the present value of PRAGMA synchronous is FULL */
-    atomic_bool lost_sync; /* an fsync failed: the log must be moved before it can be trusted */
+    int wal_pages;             /* writer thread only, as all below */
+    int wal_pages_told;        /* when the checkpointer was asked last */
+    int64_t unsynced_since_ms; /* the first commit that is not synced; 0: all are */
+    bool syncs;                /* the present value of PRAGMA synchronous is FULL */
+    atomic_bool lost_sync;     /* an fsync failed: the log must be moved before it can be trusted */
 } CorSqlWriter;
 
 /* The pool of read-only connections. */
@@ -149,6 +151,9 @@ void cor_sql_priv_extend_log(const char *path);
 /** Gather what is written to the log of an open connection, from now on; if that cannot be done it
  * goes on as it is.  Does nothing if it does already. */
 void cor_sql_priv_log_attach(CorSqlLog *log, sqlite3 *conn);
+
+/** Sync the log of a connection; an SQLite code. */
+int cor_sql_priv_log_sync(sqlite3 *conn);
 
 /** Start a thread that takes no signals; they are the program's business. */
 COR_MUSTCHECK bool cor_sql_priv_thread_start(pthread_t *ret_thread, const char *name,

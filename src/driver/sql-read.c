@@ -77,8 +77,8 @@ static void give_back(CorSqlReaders *readers, CorSqlTxn *txn)
     } else {
         readers->len--;
     }
-    pthread_cond_signal(&readers->free_again);
     pthread_mutex_unlock(&readers->mutex);
+    pthread_cond_signal(&readers->free_again);
 }
 
 static bool run_snapshot(CorSqlTxn *txn, CorSqlRun *run, void *arg, CorError *err)

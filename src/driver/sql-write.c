@@ -15,7 +15,8 @@
  * Durability is a property of the COMMIT: PRAGMA synchronous is FULL if any member of the group
  * wants to be synced, else NORMAL (in WAL mode: no fdatasync before the next checkpoint or the next
  * FULL commit, whose fdatasync of the same file covers all earlier frames).  The frames of the log
- * are a chain of checksums, so a power cut keeps a prefix of the commits.
+ * are a chain of checksums, so a power cut keeps a prefix of the commits.  What is not synced after
+ * COR_SQL_RELAXED_MS is: with the next group if there is one by then, else by itself.
  *
  * A failed fdatasync may have dropped pages of the log that the kernel now believes to be clean; a
  * later fdatasync would succeed over the hole.  So after one, everything is moved into the main
@@ -29,11 +30,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/array.h"
+#include "base/time.h"
 
 #define GROUP_MAX 1024              /* writes per commit */
 #define CHECKPOINT_PAGES 4000       /* 16 MB: ask for a checkpoint */
@@ -48,11 +52,10 @@ struct CorSqlRequest {
     bool is_async; /* malloc()ed, nobody waits */
     bool is_ok;
     CorError err;
-    CorSqlRequest *next; /* guarded by the writer's mutex */
-    bool is_taken;       /* guarded by the writer's mutex */
-    pthread_mutex_t mutex;
-    pthread_cond_t finished;
-    bool is_finished; /* guarded by mutex */
+    CorSqlRequest *next;     /* guarded by the writer's mutex */
+    bool is_taken;           /* guarded by the writer's mutex */
+    sem_t finished;          /* not of a write that nobody waits for */
+    atomic_bool is_finished; /* set before finished */
 };
 
 static int note_log_pages(void *arg, sqlite3 *conn, const char *name, int pages)
@@ -182,11 +185,13 @@ static bool begin(CorSqlWriter *writer, const CorSqlRequest *group, CorError *er
     for (const CorSqlRequest *request = group; request; request = request->next) {
         syncs = syncs || request->durability == COR_SQL_SYNCED;
     }
+    syncs = syncs || (writer->unsynced_since_ms > 0 &&
+                      cor_time_ms() - writer->unsynced_since_ms >= COR_SQL_RELAXED_MS);
     if (!regain_sync(writer, err) || !set_synchronous(writer, syncs, err)) {
         return false;
     }
     cor_sql_priv_log_attach(&writer->log, writer->txn->conn);
-    writer->log.is_gathering = writer->syncs;
+    writer->log.is_relaxed = !writer->syncs;
     return run_text(writer->txn, "BEGIN IMMEDIATE", err);
 }
 
@@ -200,6 +205,11 @@ static bool commit(CorSqlWriter *writer, CorError *err)
         cor_error_wrap(err, "commit");
         return false;
     }
+    if (writer->syncs || writer->never_sync) {
+        writer->unsynced_since_ms = 0;
+    } else if (writer->unsynced_since_ms == 0) {
+        writer->unsynced_since_ms = cor_time_ms();
+    }
     pthread_mutex_lock(&writer->mutex);
     writer->commits++;
     writer->synced += writer->syncs;
@@ -207,7 +217,8 @@ static bool commit(CorSqlWriter *writer, CorError *err)
     return true;
 }
 
-static void run_group(CorSqlWriter *writer, CorSqlRequest *group)
+/* True if there was a COMMIT. */
+static bool run_group(CorSqlWriter *writer, CorSqlRequest *group)
 {
     CorError failure = {0};
     bool is_alone = !group->next;
@@ -215,7 +226,7 @@ static void run_group(CorSqlWriter *writer, CorSqlRequest *group)
     if (!begin(writer, group, &failure)) {
         roll_back(writer->txn);
         fail_group(group, &failure);
-        return;
+        return false;
     }
     for (CorSqlRequest *request = group; request; request = request->next) {
         if (is_alone) {
@@ -229,20 +240,20 @@ static void run_group(CorSqlWriter *writer, CorSqlRequest *group)
                 cor_fail(&failure, COR_ERR_UNAVAILABLE, "the transaction was rolled back");
             }
             fail_group(group, &failure);
-            return;
+            return false;
         }
     }
     if (is_alone && !group->is_ok) {
         roll_back(writer->txn);
-        return;
+        return false;
     }
-    if (!commit(writer, &failure)) {
+    bool is_committed = commit(writer, &failure);
+    if (!is_committed) {
         roll_back(writer->txn);
         fail_group(group, &failure);
-    } else {
-        cor_sql_priv_tell_watchers(&writer->watchers);
     }
     cor_sql_priv_end(writer->txn);
+    return is_committed;
 }
 
 static void finish(CorSqlRequest *request)
@@ -254,24 +265,48 @@ static void finish(CorSqlRequest *request)
         free(request);
         return;
     }
-    pthread_mutex_lock(&request->mutex);
-    request->is_finished = true;
-    pthread_cond_signal(&request->finished);
-    pthread_mutex_unlock(&request->mutex);
+    atomic_store(&request->is_finished, true);
+    (void) sem_post(&request->finished);
+}
+
+/* Wait for something to do; false if nothing came in the time that commits may stay unsynced. */
+static bool wait_for_work(CorSqlWriter *writer)
+{
+    int64_t due_ms = writer->unsynced_since_ms + COR_SQL_RELAXED_MS;
+    struct timespec due = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
+    int rc = 0;
+
+    while (!writer->first && !writer->is_stopping && rc != ETIMEDOUT) {
+        rc = writer->unsynced_since_ms > 0
+                 ? pthread_cond_timedwait(&writer->wake, &writer->mutex, &due)
+                 : pthread_cond_wait(&writer->wake, &writer->mutex);
+    }
+    return writer->first || writer->is_stopping;
+}
+
+/* Sync what was committed without; if that fails, everything is moved and synced, and if that fails
+ * as well, it is tried again after the same time. */
+static void catch_up(CorSqlWriter *writer)
+{
+    CorError why = {0};
+
+    note_sync_failure(writer, cor_sql_priv_log_sync(writer->txn->conn));
+    writer->unsynced_since_ms = regain_sync(writer, &why) ? 0 : cor_time_ms();
 }
 
 /* The next group, or NULL when there is nothing left and the thread shall end. */
 static CorSqlRequest *take_group(CorSqlWriter *writer)
 {
-    CorSqlRequest *group = NULL;
     CorSqlRequest *last = NULL;
     size_t len = 0;
 
     pthread_mutex_lock(&writer->mutex);
-    while (!writer->first && !writer->is_stopping) {
-        pthread_cond_wait(&writer->wake, &writer->mutex);
+    while (!wait_for_work(writer)) {
+        pthread_mutex_unlock(&writer->mutex);
+        catch_up(writer);
+        pthread_mutex_lock(&writer->mutex);
     }
-    group = writer->first;
+    CorSqlRequest *group = writer->first;
     for (CorSqlRequest *request = group; request && len < GROUP_MAX; request = request->next) {
         request->is_taken = true;
         last = request;
@@ -312,10 +347,13 @@ static void *writer_main(void *arg)
     while ((group = take_group(writer)) != NULL) {
         CorSqlRequest *next = NULL;
 
-        run_group(writer, group);
+        bool is_committed = run_group(writer, group);
         for (CorSqlRequest *request = group; request; request = next) {
             next = request->next;
             finish(request);
+        }
+        if (is_committed) {
+            cor_sql_priv_tell_watchers(&writer->watchers);
         }
         care_for_log(writer);
     }
@@ -325,6 +363,8 @@ static void *writer_main(void *arg)
 bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, CorSqlTxn *checkpoint_txn,
                                bool never_sync, CorError *err)
 {
+    pthread_condattr_t attributes;
+
     writer->txn = txn;
     writer->never_sync = never_sync;
     writer->syncs = !never_sync;
@@ -335,7 +375,10 @@ bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, CorSqlTxn *
     sqlite3_wal_hook(txn->conn, note_log_pages, writer);
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_mutex_init(&writer->watchers.mutex, NULL);
-    pthread_cond_init(&writer->wake, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* as cor_time_ms() */
+    pthread_cond_init(&writer->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
     if (!cor_sql_priv_checkpointer_start(&writer->checkpointer, checkpoint_txn, &writer->lost_sync,
                                          err)) {
         goto out;
@@ -368,21 +411,18 @@ void cor_sql_priv_writer_stop(CorSqlWriter *writer)
 
 static bool hand_over(CorSqlWriter *writer, CorSqlRequest *request, CorError *err)
 {
-    bool is_full = false;
-
     pthread_mutex_lock(&writer->mutex);
-    is_full = writer->pending >= COR_SQL_PENDING_MAX;
+    bool is_full = writer->pending >= COR_SQL_PENDING_MAX;
+    bool is_first = !is_full && !writer->last;
     if (!is_full) {
-        if (writer->last) {
-            writer->last->next = request;
-        } else {
-            writer->first = request;
-            pthread_cond_signal(&writer->wake);
-        }
+        *(is_first ? &writer->first : &writer->last->next) = request;
         writer->last = request;
         writer->pending++;
     }
     pthread_mutex_unlock(&writer->mutex);
+    if (is_first) {
+        pthread_cond_signal(&writer->wake); /* unlocked: who wakes shall not wait for it */
+    }
     return !is_full || cor_fail(err, COR_ERR_UNAVAILABLE, "too many writes wait for the database");
 }
 
@@ -412,37 +452,35 @@ static bool take_back(CorSqlWriter *writer, CorSqlRequest *request)
     return !is_taken;
 }
 
+static bool wait_until(CorSqlRequest *request, const struct timespec *until)
+{
+    int rc = 0;
+
+    do {
+        rc = until ? sem_clockwait(&request->finished, CLOCK_MONOTONIC, until)
+                   : sem_wait(&request->finished);
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0 && atomic_load(&request->is_finished);
+}
+
 /* Wait for the commit; false if the request was never run. */
 static bool wait_finished(CorSqlWriter *writer, CorSqlRequest *request)
 {
     struct timespec until;
-    bool is_back = false;
-    int rc = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += COR_SQL_WRITE_WAIT_MS / 1000;
-
-    pthread_mutex_lock(&request->mutex);
-    while (!request->is_finished && rc != ETIMEDOUT) {
-        rc = pthread_cond_timedwait(&request->finished, &request->mutex, &until);
+    if (wait_until(request, &until)) {
+        return true;
     }
-    if (!request->is_finished) {
-        pthread_mutex_unlock(&request->mutex);
-        is_back = take_back(writer, request);
-        pthread_mutex_lock(&request->mutex);
-    }
-    while (!is_back && !request->is_finished) { /* it runs: the disk answers or fails */
-        pthread_cond_wait(&request->finished, &request->mutex);
-    }
-    pthread_mutex_unlock(&request->mutex);
-    return !is_back;
+    /* Either it was not begun, or it runs: the disk answers or fails. */
+    return !take_back(writer, request) && wait_until(request, NULL);
 }
 
 bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
                         CorSqlDurability durability, CorError *err)
 {
     CorSqlRequest request = {.run = run, .done = done, .arg = arg, .durability = durability};
-    pthread_condattr_t attributes;
     bool is_ok = false;
 
     assert(db && run);
@@ -450,12 +488,7 @@ bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
     if (pthread_equal(pthread_self(), db->writer.thread)) {
         return cor_fail(err, COR_ERR_BUG, "the writer thread would wait for itself");
     }
-    pthread_mutex_init(&request.mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&request.finished, &attributes);
-    pthread_condattr_destroy(&attributes);
-
+    (void) sem_init(&request.finished, 0, 0);
     if (!hand_over(&db->writer, &request, &request.err)) {
         goto out;
     }
@@ -465,8 +498,7 @@ bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
     }
     is_ok = request.is_ok;
 out:
-    pthread_cond_destroy(&request.finished);
-    pthread_mutex_destroy(&request.mutex);
+    (void) sem_destroy(&request.finished);
     if (!is_ok && err) {
         *err = request.err;
     }

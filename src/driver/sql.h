@@ -10,10 +10,11 @@
  *             COR_SQL_SYNCED: true means that it survives a power cut (fdatasync was done).
  *             COR_SQL_RELAXED: true means that it survives the death of this process at any moment
  *             (kill -9), is ordered after everything committed before it and before everything
- *             committed after it, and that a power cut may undo it unless a SYNCED write was
- *             committed later.  So RELAXED is for what may happen twice: a claim, an
- *             acknowledgement, "mark as sent".  A power cut never keeps a later commit and loses
- *             an earlier one.  See docs/decisions/relaxed-commits.md.
+ *             committed after it, and that a power cut within COR_SQL_RELAXED_MS may undo it
+ *             unless a SYNCED write was committed meanwhile.  So RELAXED is for what may happen
+ *             twice: a claim, an acknowledgement, "mark as sent", the row of an object that is
+ *             durable itself.  A power cut never keeps a later commit and loses an earlier one.
+ *             See docs/decisions/relaxed-commits.md.
  *             If COMMIT itself fails (full or read-only disk), all writes of that group fail with
  *             UNAVAILABLE, nothing of them is kept, and the next group tries again by itself.
  * Ownership   cor_sql_open() gives a reference to close with cor_sql_close(); opens of the same
@@ -56,6 +57,7 @@
 #define COR_SQL_WRITE_WAIT_MS 30000
 #define COR_SQL_READ_WAIT_MS 10000
 #define COR_SQL_READ_TIME_MS 10000
+#define COR_SQL_RELAXED_MS 200    /* then a relaxed commit is synced as well */
 #define COR_SQL_PENDING_MAX 65536 /* writes waiting for their turn; more are UNAVAILABLE */
 
 typedef struct CorSql CorSql;
