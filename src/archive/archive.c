@@ -73,7 +73,8 @@ bool cor_archive_read(CorArchive *archive, CorBlobTemp *temp, json_t **ret_recor
     COR_CLEANUP(cor_fd_closep) int file = -1;
     COR_CLEANUP(cor_json_freep) json_t *record = NULL;
 
-    if (!cor_blob_temp_open(temp, &file, err) ||
+    /* The disk has its part of the work while a host reads. */
+    if (!cor_blob_temp_writeback(temp, err) || !cor_blob_temp_open(temp, &file, err) ||
         !cor_host_index(archive->options.hosts, file, COR_ARCHIVE_INDEX_TIMEOUT_MS, &record, err)) {
         return false;
     }
@@ -156,6 +157,8 @@ static bool file_away(CorArchive *archive, CorBlobTemp *temp, Filing *filing, Co
         return false;
     }
     COR_FAILPOINT(AFTER_STORE);
+    /* The object is durable: a row that a power cut undoes is made again from it (sweep-import.c).
+     */
     if (!cor_sql_write(options->catalog, add_row, filing, COR_SQL_SYNCED, err)) {
         CorError why = {0};
         if (!cor_blob_remove(options->blobs, COR_BUCKET_PACS, key, &why)) {

@@ -12,6 +12,7 @@
 
 #include "base/uri.h"
 #include "blob/blob-digest.h"
+#include "blob/blob-stage.h"
 #include "blob/blob.h"
 
 #include <stdatomic.h>
@@ -83,6 +84,7 @@ typedef struct CorBlobBackend {
 struct CorBlobStore {
     const CorBlobBackend *backend;
     CorBlobDigester *digester;
+    CorBlobStages *stages;
     int temp_dir;                    /* folder of this store object's own temporary files */
     atomic_uint_fast64_t next_temp;  /* numbers them */
     atomic_int_fast64_t last_put_ns; /* the newest time that a file was given */

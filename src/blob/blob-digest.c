@@ -37,6 +37,10 @@ struct CorBlobDigester {
 
 static bool take_in(CorBlobDigester *digester, CorBlobDigest *digest, uint64_t at, uint64_t end)
 {
+    if (digest->memory) {
+        cor_sha256_update(digest->sha, digest->memory + at, (size_t) (end - at));
+        return true;
+    }
     while (at < end) {
         size_t size = (size_t) COR_MIN(end - at, (uint64_t) CHUNK);
         ssize_t got = pread(digest->file, digester->chunk, size, (off_t) at);
@@ -156,19 +160,23 @@ static bool send_away(CorBlobDigest *digest, size_t size)
 {
     CorBlobDigester *digester = digest->digester;
     bool is_worth_it = size >= LEAST && atomic_load(&digester->writers) == 1;
+    bool is_sent = false;
 
     (void) pthread_mutex_lock(&digester->mutex);
     if (!digest->is_away) {
         digest->upto = digest->done;
-        digest->is_away = is_worth_it && !digester->digest && is_running(digester);
-        if (digest->is_away) {
+        is_sent = is_worth_it && !digester->digest && is_running(digester);
+        if (is_sent) {
+            digest->is_away = true;
             digester->digest = digest;
-            (void) pthread_cond_signal(&digester->wanted);
         }
     }
     bool is_away = digest->is_away;
     digest->upto += is_away ? size : 0;
     (void) pthread_mutex_unlock(&digester->mutex);
+    if (is_sent) {
+        (void) pthread_cond_signal(&digester->wanted);
+    }
     return is_away;
 }
 
@@ -194,6 +202,14 @@ static void come_home(CorBlobDigest *digest)
         (void) pthread_cond_wait(&digester->returned, &digester->mutex);
     }
     (void) pthread_mutex_unlock(&digester->mutex);
+}
+
+void cor_blob_priv_digest_rest(CorBlobDigest *digest)
+{
+    if (digest->sha) {
+        come_home(digest);
+    }
+    digest->memory = NULL;
 }
 
 bool cor_blob_priv_digest_finish(CorBlobDigest *digest, const void *data, size_t size,

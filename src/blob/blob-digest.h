@@ -22,8 +22,9 @@ typedef struct CorBlobDigester CorBlobDigester;
 
 typedef struct CorBlobDigest {
     CorBlobDigester *digester;
-    CorSha256 *sha; /* NULL once it is finished */
-    int file;       /* borrowed; readable */
+    CorSha256 *sha;        /* NULL once it is finished */
+    int file;              /* borrowed; readable */
+    const uint8_t *memory; /* borrowed: has the bytes instead of the file; NULL: the file has */
     bool is_counted;
     bool is_away;   /* guarded by the digester's mutex: the thread has sha */
     bool is_broken; /* guarded likewise: the file could not be read */
@@ -41,6 +42,9 @@ COR_MUSTCHECK bool cor_blob_priv_digest_init(CorBlobDigest *digest, CorBlobDiges
 
 /** Take in bytes that have just been written to the file, behind those before. */
 void cor_blob_priv_digest_written(CorBlobDigest *digest, const void *data, size_t size);
+
+/** Wait until the thread needs neither file nor memory, which may then change places. */
+void cor_blob_priv_digest_rest(CorBlobDigest *digest);
 
 /** Take in the last bytes, which need not be in the file; then no more.  May be called again, with
  * no bytes.  False if the file could not be read. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing memory to a new file past the page cache.
  *
- * Threads   Thread-safe.
- * Blocking  As long as the disk does.
+ * The caller can go on while the disk works: begin, do something else, end.
+ *
+ * Threads   CorBlobDirect: One thread at a time; the memory is not written to in between.
+ * Blocking  Beginning may, ending does for as long as the disk needs.
  * Units     Bytes.
  */
 #pragma once
@@ -11,17 +13,42 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include <linux/aio_abi.h>
 
 #define COR_BLOB_PAGE ((size_t) 4096) /* what direct transfers are aligned to */
+
+/* All zeros is a writer that waits for the disk when it begins. */
+typedef struct CorBlobDirect {
+    aio_context_t context; /* 0: none */
+    bool is_begun;
+    bool is_running; /* the kernel has it */
+    int file;        /* borrowed */
+    const uint8_t *data;
+    size_t head;    /* bytes in whole pages */
+    size_t written; /* of the head */
+    int why;        /* errno value of what went wrong; 0 */
+} CorBlobDirect;
+
+/** Prepare for many files, one after the other.  Without memory for it each one waits. */
+void cor_blob_priv_direct_init(CorBlobDirect *direct);
+void cor_blob_priv_direct_done(CorBlobDirect *direct);
 
 /** True for a memory file that can neither shrink nor be written any more. */
 bool cor_blob_priv_is_sealed(int file);
 
 /**
- * Fill an empty file with size bytes by direct transfers.
+ * Begin to fill an empty file.  What goes wrong is told in the end.
  *
- * @param data      at a page's start; the bytes up to the end of its last page can be read
- * @param ret_done  false if the file system does not do this: nothing was written then
+ * @param data  at a page's start
  */
-COR_MUSTCHECK bool cor_blob_priv_write_direct(int file, const void *data, size_t size,
-                                              bool *ret_done, CorError *err);
+void cor_blob_priv_direct_begin(CorBlobDirect *direct, int file, const void *data, size_t size);
+
+/**
+ * Wait until all is in the file.
+ *
+ * @param ret_done  false if the file system does not do this, or nothing was begun: the file is
+ * empty then
+ */
+COR_MUSTCHECK bool cor_blob_priv_direct_end(CorBlobDirect *direct, bool *ret_done, CorError *err);

@@ -2,11 +2,19 @@
 /* Temporary files of a store: named files in a folder that belongs to one store object alone.
  *
  * Named rather than O_TMPFILE, because only a name can be renamed over an existing one.  The digest
- * is kept while bytes pass (blob-digest.h).  Bytes are staged, so that the file grows by whole
- * pages in few calls, however small the pieces are that the network gives; and the disk is told to
- * begin when there is much, or all, so that the sync in the end finds little left to do.  Every
- * file gets a modification time of its own (no two puts of a process have the same), which makes
- * inode, time and size a strong validator: blob-fs.c builds the ETag from them.
+ * is kept while bytes pass (blob-digest.h).  Every file gets a modification time of its own (no two
+ * puts of a process have the same), which makes inode, time and size a strong validator: blob-fs.c
+ * builds the ETag from them.
+ *
+ *     STAGED --opened or published--> WRITING --ended--> IN FILE
+ *       |                                                  ^
+ *       +--outgrows the stage, or there was none free------+--more bytes--> IN FILE
+ *
+ * What is STAGED is in memory only (blob-stage.h) and goes to the disk past the page cache while
+ * somebody reads it.  What comes to a file as it arrives is gathered in a buffer, so that the file
+ * grows by whole pages in few calls, however small the pieces are that the network gives; and the
+ * disk is told to begin when there is much, or all, so that the sync in the end finds little left
+ * to do.
  */
 #include "blob/blob-backend.h"
 
@@ -26,11 +34,13 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "blob/blob-direct.h"
+#include "blob/blob-stage.h"
 
 enum {
     DIRECT_MIN = 64 * 1024,        /* smaller ones gain nothing by going past the page cache */
     COPY_CHUNK = 256 * 1024,       /* stays in the second-level cache between read and digest */
-    STAGE_SIZE = 64 * 1024,        /* whole pages */
+    BUFFER_SIZE = 64 * 1024,       /* whole pages */
+    DIGEST_STEP = 64 * 1024,       /* of what is staged */
     WRITEBACK_CHUNK = 1024 * 1024, /* the disk starts while the network still sends */
     NANOSECONDS_PER_SECOND = 1000000000,
     NANOSECONDS_PER_MS = 1000000,
@@ -42,10 +52,14 @@ struct CorBlobTemp {
     char name[32];
     uint64_t size;
     uint64_t max_bytes;
-    uint64_t written;          /* bytes that are in the file; those behind are staged */
+    CorBlobStage *stage;       /* NULL: not before the first byte, or not any more */
+    bool is_writing;           /* what is staged is on its way to the disk */
+    bool is_read;              /* what is staged was opened: the stage ends there */
+    uint64_t written;          /* bytes that are in the file; those behind are staged or buffered */
     uint64_t given_to_disk;    /* bytes whose writing was started */
-    uint8_t *stage;            /* STAGE_SIZE bytes; NULL until needed */
-    CorBlobDigest digest;      /* of what is in the file */
+    uint64_t digested;         /* of what is staged */
+    uint8_t *buffer;           /* BUFFER_SIZE bytes; NULL until needed */
+    CorBlobDigest digest;      /* of what is in the file, or staged */
     int64_t published_unix_ms; /* its time as an object */
     bool is_broken;            /* a write failed: what is there is not what was given */
     bool is_published;
@@ -76,27 +90,10 @@ bool cor_blob_temp_new(CorBlobStore *store, uint64_t max_bytes, CorBlobTemp **re
     return true;
 }
 
-void cor_blob_temp_free(CorBlobTemp *temp)
-{
-    if (!temp) {
-        return;
-    }
-    cor_blob_priv_digest_done(&temp->digest); /* it may be reading the file */
-    if (temp->file >= 0) {
-        if (!temp->is_published) {
-            (void) unlinkat(temp->store->temp_dir, temp->name,
-                            0); /* else the next open tidies up */
-        }
-        cor_fd_closep(&temp->file);
-    }
-    free(temp->stage);
-    free(temp);
-}
+/* --- to the file --- */
 
 static bool write_all(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
 {
-    const uint8_t *all = data;
-
     while (size > 0) {
         ssize_t done = pwrite(temp->file, data, size, (off_t) temp->written);
         if (done < 0 && errno == EINTR) {
@@ -110,7 +107,15 @@ static bool write_all(CorBlobTemp *temp, const uint8_t *data, size_t size, CorEr
         size -= (size_t) done;
         temp->written += (uint64_t) done;
     }
-    cor_blob_priv_digest_written(&temp->digest, all, (size_t) (data - all));
+    return true;
+}
+
+static bool write_digested(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
+{
+    if (!write_all(temp, data, size, err)) {
+        return false;
+    }
+    cor_blob_priv_digest_written(&temp->digest, data, size);
     return true;
 }
 
@@ -126,39 +131,157 @@ static void begin_writeback(CorBlobTemp *temp, uint64_t least_bytes)
     }
 }
 
-/* Bring what is staged into the file. */
+/* Bring what is buffered into the file. */
 static bool flush(CorBlobTemp *temp, CorError *err)
 {
-    return write_all(temp, temp->stage, (size_t) (temp->size - temp->written), err);
+    return write_digested(temp, temp->buffer, (size_t) (temp->size - temp->written), err);
 }
 
-static bool stage(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
+static bool buffer(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
 {
-    if (!temp->stage) {
-        temp->stage = malloc(STAGE_SIZE);
-        if (!temp->stage) {
+    if (!temp->buffer) {
+        temp->buffer = malloc(BUFFER_SIZE);
+        if (!temp->buffer) {
             temp->is_broken = true;
             return cor_fail(err, COR_ERR_NOMEM, "out of memory for a temporary file");
         }
     }
     while (size > 0) {
-        size_t staged = (size_t) (temp->size - temp->written);
-        size_t part = COR_MIN(size, STAGE_SIZE - staged);
-        memcpy(temp->stage + staged, data, part);
+        size_t buffered = (size_t) (temp->size - temp->written);
+        size_t part = COR_MIN(size, BUFFER_SIZE - buffered);
+        memcpy(temp->buffer + buffered, data, part);
         temp->size += part;
         data += part;
         size -= part;
-        if (staged + part == STAGE_SIZE && !flush(temp, err)) {
+        if (buffered + part == BUFFER_SIZE && !flush(temp, err)) {
             return false;
         }
     }
     return true;
 }
 
-bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorError *err)
+static bool append(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError *err)
 {
     bool ok = true;
 
+    if (temp->written == temp->size && size >= BUFFER_SIZE) {
+        ok = write_digested(temp, data, size, err); /* nothing to gain by a copy */
+        temp->size = temp->written;
+    } else {
+        ok = buffer(temp, data, size, err);
+    }
+    begin_writeback(temp, WRITEBACK_CHUNK);
+    return ok;
+}
+
+/* --- in the stage --- */
+
+/* Digest what is staged, if it is at least so much. */
+static void digest_staged(CorBlobTemp *temp, uint64_t least_bytes)
+{
+    if (temp->size - temp->digested >= least_bytes) {
+        cor_blob_priv_digest_written(&temp->digest, temp->stage->data + temp->digested,
+                                     (size_t) (temp->size - temp->digested));
+        temp->digested = temp->size;
+    }
+}
+
+static void put_in_stage(CorBlobTemp *temp, const uint8_t *data, size_t size)
+{
+    memcpy(temp->stage->data + temp->size, data, size);
+    temp->size += size;
+    digest_staged(temp, DIGEST_STEP);
+}
+
+/* Bring what is staged to the file, or let the disk begin with it if that is all.  It stays in the
+ * stage as well: somebody may be reading it there. */
+static bool begin_to_write(CorBlobTemp *temp, bool is_all, CorError *err)
+{
+    digest_staged(temp, 1);
+    if (temp->is_writing) {
+        return true;
+    }
+    temp->is_writing = true;
+    if (!is_all || temp->size < DIRECT_MIN) {
+        return write_all(temp, temp->stage->data, (size_t) temp->size, err);
+    }
+    cor_blob_priv_direct_begin(&temp->stage->direct, temp->file, temp->stage->data,
+                               (size_t) temp->size);
+    return true;
+}
+
+/* The stage is not needed any more. */
+static void leave_stage(CorBlobTemp *temp)
+{
+    cor_blob_priv_digest_rest(&temp->digest);
+    cor_blob_priv_stage_give(temp->store->stages, COR_TAKE(temp->stage));
+}
+
+/* All that is staged is in the file. */
+static bool end_writing(CorBlobTemp *temp, CorError *err)
+{
+    bool is_done = false;
+
+    if (!temp->stage) {
+        return true;
+    }
+    bool ok = begin_to_write(temp, true, err) &&
+              cor_blob_priv_direct_end(&temp->stage->direct, &is_done, err);
+    if (is_done) {
+        temp->written = temp->given_to_disk = temp->size;
+    }
+    ok = ok && write_all(temp, temp->stage->data + temp->written,
+                         (size_t) (temp->size - temp->written), err);
+    temp->is_broken = !ok;
+    leave_stage(temp);
+    return ok;
+}
+
+static void discard_staged(CorBlobTemp *temp)
+{
+    bool is_done = false;
+
+    if (temp->stage) {
+        if (!cor_blob_priv_direct_end(&temp->stage->direct, &is_done, NULL)) {
+            temp->is_broken = true;
+        }
+        leave_stage(temp);
+    }
+}
+
+/* --- for users --- */
+
+void cor_blob_temp_free(CorBlobTemp *temp)
+{
+    if (!temp) {
+        return;
+    }
+    discard_staged(temp);
+    cor_blob_priv_digest_done(&temp->digest); /* it may be reading the file */
+    if (temp->file >= 0) {
+        if (!temp->is_published) {
+            (void) unlinkat(temp->store->temp_dir, temp->name,
+                            0); /* else the next open tidies up */
+        }
+        cor_fd_closep(&temp->file);
+    }
+    free(temp->buffer);
+    free(temp);
+}
+
+/* True if the bytes fit into the stage, which the first ones are given. */
+static bool is_for_stage(CorBlobTemp *temp, size_t size)
+{
+    if (temp->size == 0 && !temp->stage && size <= COR_BLOB_STAGE_SIZE) {
+        temp->stage = cor_blob_priv_stage_take(temp->store->stages);
+        temp->digest.memory = temp->stage ? temp->stage->data : NULL;
+    }
+    return temp->stage && !temp->is_writing && !temp->is_read &&
+           size <= COR_BLOB_STAGE_SIZE - temp->size;
+}
+
+bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorError *err)
+{
     assert(temp->digest.sha && !temp->is_published);
 
     if (temp->is_broken) {
@@ -168,14 +291,13 @@ bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorEr
         return cor_fail(err, COR_ERR_LIMIT, "object is larger than %" PRIu64 " bytes",
                         temp->max_bytes);
     }
-    if (temp->written == temp->size && size >= STAGE_SIZE) {
-        ok = write_all(temp, data, size, err); /* nothing to gain by a copy */
-        temp->size = temp->written;
-    } else {
-        ok = stage(temp, data, size, err);
+    if (is_for_stage(temp, size)) {
+        put_in_stage(temp, data, size);
+        return true;
     }
-    begin_writeback(temp, WRITEBACK_CHUNK);
-    return ok;
+    /* Through the page cache like what follows: the disk would hold up the writer. */
+    return (!temp->stage || begin_to_write(temp, false, err)) && end_writing(temp, err) &&
+           append(temp, data, size, err);
 }
 
 uint64_t cor_blob_temp_size(const CorBlobTemp *temp)
@@ -183,14 +305,31 @@ uint64_t cor_blob_temp_size(const CorBlobTemp *temp)
     return temp->size;
 }
 
+bool cor_blob_temp_writeback(CorBlobTemp *temp, CorError *err)
+{
+    assert(!temp->is_published);
+
+    if (temp->stage) {
+        return begin_to_write(temp, true, err);
+    }
+    if (!flush(temp, err)) {
+        return false;
+    }
+    begin_writeback(temp, 1);
+    return true;
+}
+
 bool cor_blob_temp_open(CorBlobTemp *temp, int *ret_file, CorError *err)
 {
     assert(!temp->is_published);
 
+    if (temp->stage) {
+        temp->is_read = true;
+        return cor_blob_priv_stage_open(temp->stage, (size_t) temp->size, ret_file, err);
+    }
     if (!flush(temp, err)) {
         return false;
     }
-    begin_writeback(temp, 1); /* while the other end reads */
     int file = openat(temp->store->temp_dir, temp->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) {
         return cor_blob_priv_fail(err, errno, "open a temporary file");
@@ -201,9 +340,12 @@ bool cor_blob_temp_open(CorBlobTemp *temp, int *ret_file, CorError *err)
 
 void cor_blob_temp_sha256(CorBlobTemp *temp, uint8_t ret_sha256[COR_SHA256_SIZE])
 {
-    size_t staged = (size_t) (temp->size - temp->written);
+    size_t buffered = temp->stage ? 0 : (size_t) (temp->size - temp->written);
 
-    if (!cor_blob_priv_digest_finish(&temp->digest, temp->stage, staged, ret_sha256)) {
+    if (temp->stage) {
+        digest_staged(temp, 1);
+    }
+    if (!cor_blob_priv_digest_finish(&temp->digest, temp->buffer, buffered, ret_sha256)) {
         temp->is_broken = true;
     }
 }
@@ -224,7 +366,9 @@ static bool copy_sealed(CorBlobTemp *temp, int file, size_t size, bool *ret_done
     if (data == MAP_FAILED) {
         return true;
     }
-    bool ok = cor_blob_priv_write_direct(temp->file, data, size, ret_done, err);
+    CorBlobDirect direct = {0};
+    cor_blob_priv_direct_begin(&direct, temp->file, data, size);
+    bool ok = cor_blob_priv_direct_end(&direct, ret_done, err);
     if (ok && *ret_done) {
         cor_blob_priv_digest_written(&temp->digest, data, size);
         temp->size = temp->written = size;
@@ -316,7 +460,7 @@ bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *ke
     if (temp->is_broken) {
         return cor_fail(err, COR_ERR_IO, "an earlier write of this temporary file failed");
     }
-    if (!flush(temp, err)) {
+    if (!end_writing(temp, err) || !flush(temp, err)) {
         return false;
     }
     cor_blob_temp_sha256(temp, put.sha256);

@@ -122,8 +122,9 @@ bool cor_blob_open(const char *uri_text, CorBlobStore **ret_store, CorError *err
         }
         assert(store->backend == backend);
         store->digester = cor_blob_priv_digester_new();
-        if (!store->digester) {
-            backend->close(store);
+        store->stages = cor_blob_priv_stages_new();
+        if (!store->digester || !store->stages) {
+            cor_blob_close(store);
             return cor_fail(err, COR_ERR_NOMEM, "out of memory for an object store");
         }
         *ret_store = store;
@@ -136,6 +137,7 @@ void cor_blob_close(CorBlobStore *store)
 {
     if (store) {
         cor_blob_priv_digester_free(COR_TAKE(store->digester));
+        cor_blob_priv_stages_free(COR_TAKE(store->stages));
         store->backend->close(store);
     }
 }

@@ -194,9 +194,18 @@ COR_MUSTCHECK bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size
 uint64_t cor_blob_temp_size(const CorBlobTemp *temp);
 
 /**
+ * Let the disk begin with what was written so far, while the caller does something else.  Without
+ * it publishing does.
+ *
+ * @param err  what goes wrong may also be told by publishing only
+ */
+COR_MUSTCHECK bool cor_blob_temp_writeback(CorBlobTemp *temp, CorError *err);
+
+/**
  * Open what was written for reading, for example to hand it to the child that parses it.
  *
- * @param ret_file  receives a read-only descriptor at offset 0 that the caller closes
+ * @param ret_file  receives a read-only descriptor that the caller closes before more is written or
+ * the file is published; read it with pread() or by mapping it
  */
 COR_MUSTCHECK bool cor_blob_temp_open(CorBlobTemp *temp, int *ret_file, CorError *err);
 

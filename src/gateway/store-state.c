@@ -8,15 +8,13 @@
 
 enum { FRESH_MS = 1000 };
 
-/* Prove it: a byte must get into a temporary object.  Opening it brings what is staged to the
- * file. */
+/* Prove it: a byte must get into a temporary object. */
 static bool try_to_write(CorBlobStore *blobs, CorError *err)
 {
     COR_CLEANUP(cor_blob_temp_freep) CorBlobTemp *temp = NULL;
-    COR_CLEANUP(cor_fd_closep) int file = -1;
 
     return cor_blob_temp_new(blobs, 1, &temp, err) && cor_blob_temp_write(temp, "", 1, err) &&
-           cor_blob_temp_open(temp, &file, err);
+           cor_blob_temp_writeback(temp, err);
 }
 
 static bool has_room(CorGateway *gateway, CorError *err)
