@@ -89,6 +89,14 @@ bool cor_catalog_identity(CorSqlTxn *txn, char ret_identity[COR_CATALOG_IDENTITY
     return true;
 }
 
+bool cor_catalog_renew_identity(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    static const char sql[] = "UPDATE identity SET id = lower(hex(randomblob(8)))";
+
+    (void) arg;
+    return cor_sql_run(cor_sql_stmt(txn, sql), err);
+}
+
 bool cor_catalog_changes(CorSqlTxn *txn, int64_t since, size_t max,
                          bool (*visit)(void *context, int64_t seq, const char *json, size_t size),
                          void *context, CorError *err)

@@ -290,6 +290,12 @@ COR_MUSTCHECK bool
 cor_catalog_identity(CorSqlTxn *txn, char ret_identity[COR_CATALOG_IDENTITY_SIZE], CorError *err);
 
 /**
+ * Draw a new identity: the latest changes may be undone, and their numbers may be given again.
+ * Whoever follows the changes begins anew.  A write, of which arg is unused.
+ */
+COR_MUSTCHECK bool cor_catalog_renew_identity(CorSqlTxn *txn, void *arg, CorError *err);
+
+/**
  * Visit the changes after a number, in their order, each as a JSON object: "seq", "kind" ("added",
  * "replaced", "removed" or, without UIDs, "cleared"), "at" and, where known, "study_instance_uid",
  * "series_instance_uid", "sop_instance_uid", "modality".  Reads.

@@ -128,6 +128,21 @@ static bool open_catalog(Server *server, CorError *err)
     return cor_catalog_open(cor_string_text(path), NULL, &server->catalog, err);
 }
 
+/* When the machine went down under the last server, rows of the newest images may be gone: the
+ * sweeper adds them again from the objects, under other numbers. */
+static bool begin_to_serve(Server *server, CorError *err)
+{
+    if (cor_datadir_was_cut(server->datadir)) {
+        cor_log_warning("the machine went down while a server ran here: rows that are missing are "
+                        "made again from the stored objects");
+        if (!cor_sql_write(server->catalog, cor_catalog_renew_identity, NULL, COR_SQL_SYNCED,
+                           err)) {
+            return false;
+        }
+    }
+    return cor_datadir_serve(server->datadir, err);
+}
+
 static bool open_archive(Server *server, CorError *err)
 {
     const CorArchiveOptions options = {
@@ -403,8 +418,8 @@ static bool start(Server *server, CorError *err)
            cor_config_read_token(server->config->token_file, &server->token, err) &&
            start_hosts(server, err) && open_ledger(server, err) &&
            cor_blob_open(server->config->blob, &server->blobs, err) && open_catalog(server, err) &&
-           open_archive(server, err) && open_queues(server, err) && open_gateway(server, err) &&
-           open_dicomweb(server, err) && start_delivery(server, err) &&
+           begin_to_serve(server, err) && open_archive(server, err) && open_queues(server, err) &&
+           open_gateway(server, err) && open_dicomweb(server, err) && start_delivery(server, err) &&
            start_gateway(server, err) && start_http(server, err) && start_worker(server, err);
 }
 
@@ -461,7 +476,7 @@ static void raise_limits(void)
             cor_log_warning("limit of open files not raised, ignoring");
         }
     }
-    (void) mallopt(M_ARENA_MAX, 2);
+    (void) mallopt(M_ARENA_MAX, 4);
 }
 
 int cor_cli_serve(int argc, char *const *argv)

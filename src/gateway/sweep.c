@@ -21,7 +21,8 @@ enum {
     RETRY_MS = 2000,
     LOOK_AGAIN_MS = 24 * 3600 * 1000, /* retention forgets jobs once in a while */
     LIST_AGE_MS = 3600 * 1000,        /* a list of inputs is written before its job is accepted */
-    CUT_OFF_MAX = 2, /* imports without a row per HTTP thread: no crash leaves more behind */
+    CUT_OFF_MAX = 1000, /* imports without a row: no crash leaves more, for their rows are synced
+                           after COR_SQL_RELAXED_MS */
 };
 
 struct CorSweeper {
@@ -312,8 +313,7 @@ static bool judge_catalog(CorSweeper *sweeper, bool *ret_is_believed)
     }
     size_t found =
         fates[COR_SWEEP_CATALOGUED] + fates[COR_SWEEP_QUARANTINED] + fates[COR_SWEEP_LEFT];
-    size_t threads = (size_t) sweeper->gateway->options.config->http_threads;
-    *ret_is_believed = judgement.knows && found <= CUT_OFF_MAX * threads;
+    *ret_is_believed = judgement.knows && found <= CUT_OFF_MAX;
     if (!*ret_is_believed) {
         cor_gateway_priv_sweep_refuse(found);
     }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The lock is flock() on a file that stays: it ends with the process, however that ends.  The key
  * is written under another name, synced and renamed into place, with the lock held, so that nobody
- * can see half of one. */
+ * can see half of one.
+ *
+ * A server that is killed leaves its note, and so does one whose machine goes down.  They differ in
+ * the boot id (random(4)), which the kernel draws anew each time. */
 #include "program/datadir.h"
 
 #include <errno.h>
@@ -21,11 +24,16 @@
 #define KEY_NAME "server.key"
 #define KEY_TEMP_NAME ".server.key.new"
 #define LOCK_NAME ".lock"
+#define RUNNING_NAME ".running"
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+enum { BOOT_ID_SIZE = 64 };
 
 struct CorDatadir {
     char *path;
     int dir_fd;
     int lock_fd;
+    bool is_served; /* the note is ours to take away */
     uint8_t key[COR_DATADIR_KEY_SIZE];
 };
 
@@ -172,10 +180,51 @@ void cor_datadir_close(CorDatadir *datadir)
         return;
     }
     explicit_bzero(datadir->key, sizeof(datadir->key));
+    if (datadir->is_served) {
+        (void) unlinkat(datadir->dir_fd, RUNNING_NAME, 0); /* or the next start is careful */
+    }
     cor_fd_closep(&datadir->lock_fd);
     cor_fd_closep(&datadir->dir_fd);
     free(datadir->path);
     free(datadir);
+}
+
+/* What a small file says, cut to the room; "" if there is none. */
+static bool read_text(int dir_fd, const char *name, char text[BOOT_ID_SIZE])
+{
+    COR_CLEANUP(cor_fd_closep) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? -1 : read(fd, text, BOOT_ID_SIZE - 1);
+
+    text[COR_MAX(size, (ssize_t) 0)] = '\0';
+    return fd >= 0;
+}
+
+bool cor_datadir_was_cut(const CorDatadir *datadir)
+{
+    char before[BOOT_ID_SIZE];
+    char now[BOOT_ID_SIZE];
+
+    (void) read_text(AT_FDCWD, BOOT_ID, now);
+    return read_text(datadir->dir_fd, RUNNING_NAME, before) &&
+           (!now[0] || strcmp(before, now) != 0);
+}
+
+bool cor_datadir_serve(CorDatadir *datadir, CorError *err)
+{
+    char now[BOOT_ID_SIZE];
+
+    (void) read_text(AT_FDCWD, BOOT_ID, now);
+    COR_CLEANUP(cor_fd_closep)
+    int fd = openat(datadir->dir_fd, RUNNING_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    ssize_t size = (ssize_t) strlen(now);
+    errno = fd < 0 ? errno : EIO; /* what a short write would be */
+    if (fd < 0 || write(fd, now, (size_t) size) != size || fsync(fd) != 0 ||
+        fsync(datadir->dir_fd) != 0) {
+        return cor_fail_errno(err, errno, "data directory '%s': write " RUNNING_NAME,
+                              datadir->path);
+    }
+    datadir->is_served = true;
+    return true;
 }
 
 const char *cor_datadir_path(const CorDatadir *datadir)

@@ -301,3 +301,43 @@ def test_another_catalogue_is_told_from_the_first(tmp_path):
         stream.stop()
         answer = server.get(path, headers={"If-None-Match": etag})
         assert answer.status_code == 200 and answer.headers["ETag"] != etag
+
+
+def test_a_power_cut_makes_another_catalogue_and_a_kill_does_not(tmp_path):
+    """After a power cut the latest changes may be undone, and their numbers given again."""
+    data = tmp_path / "data"
+    server = Server(data)
+    with server:
+        store(server, "a")
+        store(server, "b")
+        catalog = changes(server)["catalog"]
+        stream = Stream(server)
+        until(lambda: len(stream.events) == 2, what="the events")
+        seen = stream.last_id
+        assert seen == f"2-{catalog}"
+        stream.stop()
+        server.kill()
+    with server:
+        page = changes(server, since=2, catalog=catalog)
+        assert (page["catalog"], page["changes"], page["last"]) == (catalog, [], 2) and "reset" not in page
+        store(server, "c")
+        stream = Stream(server, last_id=seen)
+        until(lambda: stream.events, what="the change")
+        assert [event[:2] for event in stream.events] == [(3, None)]
+        stream.stop()
+        server.kill()
+    note = data / ".running"
+    assert note.read_text() == pathlib.Path("/proc/sys/kernel/random/boot_id").read_text()
+    note.write_text("4ed7a3a5-0000-4000-8000-0123456789ab\n")
+    with server:
+        page = changes(server, since=3, catalog=catalog)
+        other = page["catalog"]
+        assert other != catalog and page["reset"] and page["changes"] == []
+        stream = Stream(server, last_id=f"3-{catalog}")
+        until(lambda: stream.events, what="the reset")
+        assert stream.events == [(3, "reset", {"last": 3})] and stream.last_id == f"3-{other}"
+        stream.stop()
+        assert [item["seq"] for item in changes(server)["changes"]] == [1, 2, 3], "nothing was lost"
+    assert not note.exists()
+    with server:
+        assert changes(server)["catalog"] == other, "it lasts"

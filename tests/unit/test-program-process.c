@@ -219,6 +219,139 @@ static void a_second_server_on_the_same_directory_is_refused(void **state)
     remove_data("one");
 }
 
+static bool has_note(const CorDatadir *datadir)
+{
+    return faccessat(cor_datadir_fd(datadir), ".running", F_OK, 0) == 0;
+}
+
+static void write_note(const CorDatadir *datadir, const char *note)
+{
+    COR_CLEANUP(cor_fd_closep)
+    int file =
+        openat(cor_datadir_fd(datadir), ".running", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    assert_int_equal(write(file, note, strlen(note)), strlen(note));
+}
+
+static void read_note(const CorDatadir *datadir, char *note, size_t size)
+{
+    COR_CLEANUP(cor_fd_closep)
+    int file = openat(cor_datadir_fd(datadir), ".running", O_RDONLY | O_CLOEXEC);
+    ssize_t got = read(file, note, size - 1);
+    assert_true(got >= 0);
+    note[got] = '\0';
+}
+
+/* Whether a server that begins on a folder is told that the last one was cut; its note is there
+ * then.  Where `note` is not NULL the last one left that. */
+static bool finds_a_cut(const char *name, const char *note, CorDatadir **ret_datadir)
+{
+    char path[256];
+    CorError err = {0};
+
+    (void) snprintf(path, sizeof(path), "%s/%s", folder, name);
+    assert_true(cor_datadir_open(path, ret_datadir, &err));
+    if (note) {
+        write_note(*ret_datadir, note);
+    }
+    bool was_cut = cor_datadir_was_cut(*ret_datadir);
+    if (!cor_datadir_serve(*ret_datadir, &err)) {
+        fail_msg("%s", err.text);
+    }
+    assert_false(cor_datadir_was_cut(*ret_datadir));
+    assert_true(has_note(*ret_datadir));
+    return was_cut;
+}
+
+static void a_server_that_ends_in_order_leaves_no_note(void **state)
+{
+    CorDatadir *datadir = NULL;
+    (void) state;
+
+    for (int i = 0; i < 2; i++) {
+        assert_false(finds_a_cut("three", NULL, &datadir));
+        int dir_fd = fcntl(cor_datadir_fd(datadir), F_DUPFD_CLOEXEC, 0);
+        cor_datadir_close(datadir);
+        assert_int_equal(faccessat(dir_fd, ".running", F_OK, 0), -1);
+        (void) close(dir_fd);
+    }
+    remove_data("three");
+}
+
+static void a_start_that_fails_leaves_the_note_for_the_next(void **state)
+{
+    char path[256];
+    CorDatadir *datadir = NULL;
+    (void) state;
+
+    (void) snprintf(path, sizeof(path), "%s/four", folder);
+    assert_true(cor_datadir_open(path, &datadir, NULL));
+    write_note(datadir, "another boot\n");
+    for (int i = 0; i < 2; i++) {
+        assert_true(cor_datadir_was_cut(datadir));
+        cor_datadir_close(datadir);
+        assert_true(cor_datadir_open(path, &datadir, NULL));
+    }
+    cor_datadir_close(datadir);
+    assert_true(finds_a_cut("four", NULL, &datadir));
+    cor_datadir_close(datadir);
+    remove_data("four");
+}
+
+static void a_server_that_was_killed_is_told_from_one_whose_machine_went_down(void **state)
+{
+    static const char *const cuts[] = {
+        "", "\n", "x", "4ed7a3a5-0000-4000-8000-0123456789ab\n",
+        "4ed7a3a5-0000-4000-8000-0123456789ab, and more than that\n"};
+    CorDatadir *datadir = NULL;
+    char note[64];
+    char shorter[64];
+    (void) state;
+
+    assert_false(finds_a_cut("five", NULL, &datadir));
+    read_note(datadir, note, sizeof(note));
+    assert_true(strlen(note) >= 36); /* a UUID */
+    cor_datadir_close(datadir);
+
+    assert_false(finds_a_cut("five", note, &datadir)); /* killed */
+    cor_datadir_close(datadir);
+    for (size_t i = 0; i < COR_ARRAY_LEN(cuts); i++) {
+        char after[64];
+        assert_true(finds_a_cut("five", cuts[i], &datadir));
+        read_note(datadir, after, sizeof(after)); /* nothing of the old one */
+        assert_string_equal(after, note);
+        cor_datadir_close(datadir);
+    }
+    (void) snprintf(shorter, sizeof(shorter), "%.*s", (int) strlen(note) - 2, note);
+    assert_true(finds_a_cut("five", shorter, &datadir));
+    cor_datadir_close(datadir);
+    remove_data("five");
+}
+
+static void a_server_that_is_killed_leaves_its_note(void **state)
+{
+    CorDatadir *datadir = NULL;
+    int status = 0;
+    char path[256];
+    (void) state;
+
+    (void) snprintf(path, sizeof(path), "%s/six", folder);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(cor_datadir_open(path, &datadir, NULL) && !cor_datadir_was_cut(datadir) &&
+                      cor_datadir_serve(datadir, NULL)
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(cor_datadir_open(path, &datadir, NULL));
+    assert_true(has_note(datadir));
+    cor_datadir_close(datadir);
+    assert_false(finds_a_cut("six", NULL, &datadir));
+    cor_datadir_close(datadir);
+    remove_data("six");
+}
+
 static void a_damaged_or_open_key_is_refused(void **state)
 {
     char path[256];
@@ -272,6 +405,10 @@ int main(void)
         cmocka_unit_test(an_armed_failpoint_kills_at_its_turn),
         cmocka_unit_test(a_data_directory_is_made_and_keeps_its_key),
         cmocka_unit_test(a_second_server_on_the_same_directory_is_refused),
+        cmocka_unit_test(a_server_that_ends_in_order_leaves_no_note),
+        cmocka_unit_test(a_start_that_fails_leaves_the_note_for_the_next),
+        cmocka_unit_test(a_server_that_was_killed_is_told_from_one_whose_machine_went_down),
+        cmocka_unit_test(a_server_that_is_killed_leaves_its_note),
         cmocka_unit_test(a_damaged_or_open_key_is_refused),
         cmocka_unit_test(a_file_in_the_place_of_the_directory_is_refused),
     };
