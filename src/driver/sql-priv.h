@@ -85,6 +85,7 @@ typedef struct CorSqlWriter {
     CorSqlRequest *last;
     size_t pending;
     bool is_stopping;
+    bool is_idle; /* the thread waits, or is about to */
     int fail_run;
     int fail_commit;
     int64_t commits;
@@ -96,6 +97,7 @@ typedef struct CorSqlWriter {
     int wal_pages;             /* writer thread only, as all below */
     int wal_pages_told;        /* when the checkpointer was asked last */
     int64_t unsynced_since_ms; /* the first commit that is not synced; 0: all are */
+    bool has_written;          /* the latest commit wrote to the log */
     bool syncs;                /* the present value of PRAGMA synchronous is FULL */
     atomic_bool lost_sync;     /* an fsync failed: the log must be moved before it can be trusted */
 } CorSqlWriter;

@@ -65,6 +65,7 @@ static int note_log_pages(void *arg, sqlite3 *conn, const char *name, int pages)
     (void) conn;
     (void) name;
     writer->wal_pages = pages;
+    writer->has_written = true;
     return SQLITE_OK;
 }
 
@@ -79,6 +80,12 @@ static void roll_back(CorSqlTxn *txn)
     if (!sqlite3_get_autocommit(txn->conn)) {
         (void) sqlite3_exec(txn->conn, "ROLLBACK", NULL, NULL, NULL);
     }
+}
+
+static bool is_overdue(const CorSqlWriter *writer)
+{
+    return writer->unsynced_since_ms > 0 &&
+           cor_time_ms() - writer->unsynced_since_ms >= COR_SQL_RELAXED_MS;
 }
 
 static void note_sync_failure(CorSqlWriter *writer, int rc)
@@ -185,8 +192,7 @@ static bool begin(CorSqlWriter *writer, const CorSqlRequest *group, CorError *er
     for (const CorSqlRequest *request = group; request; request = request->next) {
         syncs = syncs || request->durability == COR_SQL_SYNCED;
     }
-    syncs = syncs || (writer->unsynced_since_ms > 0 &&
-                      cor_time_ms() - writer->unsynced_since_ms >= COR_SQL_RELAXED_MS);
+    syncs = syncs || is_overdue(writer);
     if (!regain_sync(writer, err) || !set_synchronous(writer, syncs, err)) {
         return false;
     }
@@ -195,20 +201,56 @@ static bool begin(CorSqlWriter *writer, const CorSqlRequest *group, CorError *er
     return run_text(writer->txn, "BEGIN IMMEDIATE", err);
 }
 
+/* Sync what was committed without; if that fails, everything is moved and synced, and if that fails
+ * as well, it is tried again after the same time. */
+static bool catch_up(CorSqlWriter *writer, CorError *err)
+{
+    if (cor_sql_priv_log_sync(writer->txn->conn) != SQLITE_OK) {
+        atomic_store(&writer->lost_sync, true);
+    }
+    bool is_synced = regain_sync(writer, err);
+    writer->unsynced_since_ms = is_synced ? 0 : cor_time_ms();
+    return is_synced;
+}
+
+static void catch_up_if_overdue(CorSqlWriter *writer)
+{
+    CorError why = {0};
+
+    if (is_overdue(writer) && !catch_up(writer, &why)) {
+        cor_error_wrap(&why, "sync the log"); /* nobody waits for it; it is tried again */
+    }
+}
+
+/* A commit has been made.  One that has nothing to write syncs nothing either. */
+static bool note_commit(CorSqlWriter *writer, CorError *err)
+{
+    bool is_behind = writer->unsynced_since_ms > 0;
+
+    if (writer->never_sync) {
+        return true;
+    }
+    if (writer->has_written) {
+        int64_t since_ms = is_behind ? writer->unsynced_since_ms : cor_time_ms();
+        writer->unsynced_since_ms = writer->syncs ? 0 : since_ms;
+        return true;
+    }
+    return !writer->syncs || !is_behind || catch_up(writer, err);
+}
+
 static bool commit(CorSqlWriter *writer, CorError *err)
 {
     if (is_to_fail(writer, &writer->fail_commit)) {
         return cor_fail(err, COR_ERR_UNAVAILABLE, "failure made by a test");
     }
+    writer->has_written = false;
     if (!run_text(writer->txn, "COMMIT", err)) {
         note_sync_failure(writer, sqlite3_extended_errcode(writer->txn->conn));
         cor_error_wrap(err, "commit");
         return false;
     }
-    if (writer->syncs || writer->never_sync) {
-        writer->unsynced_since_ms = 0;
-    } else if (writer->unsynced_since_ms == 0) {
-        writer->unsynced_since_ms = cor_time_ms();
+    if (!note_commit(writer, err)) {
+        return false;
     }
     pthread_mutex_lock(&writer->mutex);
     writer->commits++;
@@ -217,8 +259,7 @@ static bool commit(CorSqlWriter *writer, CorError *err)
     return true;
 }
 
-/* True if there was a COMMIT. */
-static bool run_group(CorSqlWriter *writer, CorSqlRequest *group)
+static void run_group(CorSqlWriter *writer, CorSqlRequest *group)
 {
     CorError failure = {0};
     bool is_alone = !group->next;
@@ -226,7 +267,7 @@ static bool run_group(CorSqlWriter *writer, CorSqlRequest *group)
     if (!begin(writer, group, &failure)) {
         roll_back(writer->txn);
         fail_group(group, &failure);
-        return false;
+        return;
     }
     for (CorSqlRequest *request = group; request; request = request->next) {
         if (is_alone) {
@@ -240,20 +281,20 @@ static bool run_group(CorSqlWriter *writer, CorSqlRequest *group)
                 cor_fail(&failure, COR_ERR_UNAVAILABLE, "the transaction was rolled back");
             }
             fail_group(group, &failure);
-            return false;
+            return;
         }
     }
     if (is_alone && !group->is_ok) {
         roll_back(writer->txn);
-        return false;
+        return;
     }
-    bool is_committed = commit(writer, &failure);
-    if (!is_committed) {
+    if (!commit(writer, &failure)) {
         roll_back(writer->txn);
         fail_group(group, &failure);
+    } else {
+        cor_sql_priv_tell_watchers(&writer->watchers);
     }
     cor_sql_priv_end(writer->txn);
-    return is_committed;
 }
 
 static void finish(CorSqlRequest *request)
@@ -276,22 +317,14 @@ static bool wait_for_work(CorSqlWriter *writer)
     struct timespec due = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
     int rc = 0;
 
+    writer->is_idle = true;
     while (!writer->first && !writer->is_stopping && rc != ETIMEDOUT) {
         rc = writer->unsynced_since_ms > 0
                  ? pthread_cond_timedwait(&writer->wake, &writer->mutex, &due)
                  : pthread_cond_wait(&writer->wake, &writer->mutex);
     }
+    writer->is_idle = false;
     return writer->first || writer->is_stopping;
-}
-
-/* Sync what was committed without; if that fails, everything is moved and synced, and if that fails
- * as well, it is tried again after the same time. */
-static void catch_up(CorSqlWriter *writer)
-{
-    CorError why = {0};
-
-    note_sync_failure(writer, cor_sql_priv_log_sync(writer->txn->conn));
-    writer->unsynced_since_ms = regain_sync(writer, &why) ? 0 : cor_time_ms();
 }
 
 /* The next group, or NULL when there is nothing left and the thread shall end. */
@@ -303,7 +336,7 @@ static CorSqlRequest *take_group(CorSqlWriter *writer)
     pthread_mutex_lock(&writer->mutex);
     while (!wait_for_work(writer)) {
         pthread_mutex_unlock(&writer->mutex);
-        catch_up(writer);
+        catch_up_if_overdue(writer);
         pthread_mutex_lock(&writer->mutex);
     }
     CorSqlRequest *group = writer->first;
@@ -343,19 +376,21 @@ static void *writer_main(void *arg)
 {
     CorSqlWriter *writer = arg;
     CorSqlRequest *group = NULL;
+    CorError failure = {0};
 
     while ((group = take_group(writer)) != NULL) {
         CorSqlRequest *next = NULL;
 
-        bool is_committed = run_group(writer, group);
+        run_group(writer, group);
         for (CorSqlRequest *request = group; request; request = next) {
             next = request->next;
             finish(request);
         }
-        if (is_committed) {
-            cor_sql_priv_tell_watchers(&writer->watchers);
-        }
+        catch_up_if_overdue(writer);
         care_for_log(writer);
+    }
+    if (writer->unsynced_since_ms > 0 && !catch_up(writer, &failure)) {
+        cor_error_wrap(&failure, "sync the log"); /* cor_sql_sync() would have told */
     }
     return NULL;
 }
@@ -368,6 +403,7 @@ bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, CorSqlTxn *
     writer->txn = txn;
     writer->never_sync = never_sync;
     writer->syncs = !never_sync;
+    writer->unsynced_since_ms = never_sync ? 0 : cor_time_ms(); /* what a killed process left */
     if (never_sync) {
         (void) sqlite3_exec(txn->conn, "PRAGMA synchronous=OFF", NULL, NULL, NULL);
         (void) sqlite3_exec(checkpoint_txn->conn, "PRAGMA synchronous=OFF", NULL, NULL, NULL);
@@ -413,14 +449,14 @@ static bool hand_over(CorSqlWriter *writer, CorSqlRequest *request, CorError *er
 {
     pthread_mutex_lock(&writer->mutex);
     bool is_full = writer->pending >= COR_SQL_PENDING_MAX;
-    bool is_first = !is_full && !writer->last;
+    bool is_idle = writer->is_idle;
     if (!is_full) {
-        *(is_first ? &writer->first : &writer->last->next) = request;
+        *(writer->last ? &writer->last->next : &writer->first) = request;
         writer->last = request;
         writer->pending++;
     }
     pthread_mutex_unlock(&writer->mutex);
-    if (is_first) {
+    if (!is_full && is_idle) {
         pthread_cond_signal(&writer->wake); /* unlocked: who wakes shall not wait for it */
     }
     return !is_full || cor_fail(err, COR_ERR_UNAVAILABLE, "too many writes wait for the database");
@@ -531,6 +567,19 @@ bool cor_sql_write_async(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg
         return false;
     }
     return true;
+}
+
+static bool write_nothing(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    (void) txn;
+    (void) arg;
+    (void) err;
+    return true;
+}
+
+bool cor_sql_sync(CorSql *db, CorError *err)
+{
+    return cor_sql_write(db, write_nothing, NULL, COR_SQL_SYNCED, err);
 }
 
 void cor_sql_test_fail(CorSql *db, CorSqlFailure where, int n)

@@ -124,10 +124,13 @@ COR_MUSTCHECK bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *do
 
 /**
  * Hand over a write and return at once.  If this returns true, done (may be NULL) will be called
- * exactly once; arg must live until then.
+ * exactly once; arg must live until then, and the database must stay open until this has returned.
  */
 COR_MUSTCHECK bool cor_sql_write_async(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
                                        CorSqlDurability durability, CorError *err);
+
+/** Return when everything that was committed survives a power cut. */
+COR_MUSTCHECK bool cor_sql_sync(CorSql *db, CorError *err);
 
 /**
  * Run a function on a read-only connection, in the calling thread.  All its statements see one

@@ -268,6 +268,34 @@ static void a_sync_that_failed_is_tried_again_though_nothing_follows(void **stat
     assert_true(rows_without_log() >= before + 1);
 }
 
+static void a_synced_commit_of_nothing_syncs_what_came_before(void **state)
+{
+    (void) state;
+
+    begin_to_count();
+    add_row(COR_SQL_RELAXED);
+    assert_true(cor_sql_sync(db, NULL));
+    assert_true(atomic_load(&syncs) > 0);
+}
+
+static void what_a_killed_process_left_is_synced_though_nothing_follows(void **state)
+{
+    char copy[2][PATH_MAX];
+    CorSql *live = db;
+    (void) state;
+
+    add_row(COR_SQL_SYNCED);
+    (void) snprintf(copy[0], sizeof(copy[0]), "%s", temp_path(&dir, "left.db"));
+    (void) snprintf(copy[1], sizeof(copy[1]), "%s", temp_path(&dir, "left.db-wal"));
+    temp_copy(temp_path(&dir, "a.db"), copy[0], temp_size(temp_path(&dir, "a.db")));
+    temp_copy(temp_path(&dir, "a.db-wal"), copy[1], temp_size(temp_path(&dir, "a.db-wal")));
+    begin_to_count();
+    db = open_file(copy[0]);
+    await(&synced);
+    cor_sql_close(db);
+    db = live;
+}
+
 static void closing_syncs_what_is_not(void **state)
 {
     (void) state;
@@ -290,6 +318,8 @@ int main(void)
         CASE(after_a_sync_that_failed_the_log_begins_anew),
         CASE(while_syncs_fail_nothing_is_promised),
         CASE(a_sync_that_failed_is_tried_again_though_nothing_follows),
+        CASE(a_synced_commit_of_nothing_syncs_what_came_before),
+        CASE(what_a_killed_process_left_is_synced_though_nothing_follows),
         CASE(closing_syncs_what_is_not),
     };
 
