@@ -40,7 +40,8 @@ void cor_blob_priv_digester_free(CorBlobDigester *digester);
 COR_MUSTCHECK bool cor_blob_priv_digest_init(CorBlobDigest *digest, CorBlobDigester *digester,
                                              int file, CorError *err);
 
-/** Take in bytes that have just been written to the file, behind those before. */
+/** Take in bytes that have just been written to the file, or put into memory, behind those before.
+ */
 void cor_blob_priv_digest_written(CorBlobDigest *digest, const void *data, size_t size);
 
 /** Wait until the thread needs neither file nor memory, which may then change places. */

@@ -3,10 +3,12 @@
  * and the filling of fresh pages, which was measured at three to five times the processor time of a
  * direct transfer.
  *
- * The part behind the last whole page goes through the cache, and first: it gives the file its
- * size, so that the transfer fills a hole and the kernel need not wait for it (one that makes a
- * file longer is waited for, on ext4 and xfs).  The kernel's own asynchronous I/O (io_submit(2)) is
- * there on every kernel and needs no library; three calls of it are all that is used.
+ * The part behind the last whole page, the tail, goes through the cache.  Who can wait writes it
+ * last.  Who goes on with something else writes it first: it gives the file its size, so that the
+ * transfer fills a hole and the kernel need not wait for it (one that makes a file longer is waited
+ * for, on ext4 and xfs).  That has a price, another thread of the kernel for each transfer.  The
+ * kernel's own asynchronous I/O (io_submit(2)) is there on every kernel and needs no library; three
+ * calls of it are all that is used.
  */
 #include "blob/blob-direct.h"
 
@@ -65,19 +67,50 @@ static int write_at(int file, const uint8_t *data, size_t size, size_t *written)
     return 0;
 }
 
-/* What is behind the last whole page; the disk begins with it. */
 static int write_tail(int file, const uint8_t *data, size_t head, size_t size)
 {
     size_t written = head;
 
+    return write_at(file, data, size, &written);
+}
+
+/* The tail first, with which the disk begins. */
+static int write_tail_first(int file, const uint8_t *data, size_t head, size_t size)
+{
     if (head == size) {
         return ftruncate(file, (off_t) size) == 0 ? 0 : errno;
     }
-    int why = write_at(file, data, size, &written);
+    int why = write_tail(file, data, head, size);
     if (why == 0) {
         (void) sync_file_range(file, (off_t) head, (off_t) (size - head), SYNC_FILE_RANGE_WRITE);
     }
     return why;
+}
+
+/* The file system does not do this if the first transfer says EINVAL: then the file is empty. */
+static bool conclude(int file, int why, size_t written, bool *ret_done, CorError *err)
+{
+    bool is_refused = why == EINVAL && written == 0;
+
+    if (is_refused) {
+        why = ftruncate(file, 0) == 0 ? 0 : errno;
+    }
+    *ret_done = !is_refused && why == 0;
+    return why == 0 || cor_blob_priv_fail(err, why, "write an object");
+}
+
+bool cor_blob_priv_direct_write(int file, const void *data, size_t size, bool *ret_done,
+                                CorError *err)
+{
+    size_t head = size / COR_BLOB_PAGE * COR_BLOB_PAGE;
+    size_t written = 0;
+    int why = set_direct(file, true) ? write_at(file, data, head, &written) : EINVAL;
+
+    (void) set_direct(file, false);
+    if (why == 0) {
+        why = write_tail(file, data, head, size);
+    }
+    return conclude(file, why, written, ret_done, err);
 }
 
 /* Give the head to the kernel, which goes on by itself.  If it does not take it, for it may be
@@ -101,8 +134,7 @@ void cor_blob_priv_direct_begin(CorBlobDirect *direct, int file, const void *dat
     direct->data = data;
     direct->head = size / COR_BLOB_PAGE * COR_BLOB_PAGE;
     direct->written = 0;
-    direct->why = 0;
-    direct->why = write_tail(file, data, direct->head, size);
+    direct->why = write_tail_first(file, data, direct->head, size);
     if (direct->why == 0 && !set_direct(file, true)) {
         direct->why = EINVAL;
     } else if (direct->why == 0 && direct->context) {
@@ -145,10 +177,5 @@ bool cor_blob_priv_direct_end(CorBlobDirect *direct, bool *ret_done, CorError *e
     }
     direct->is_begun = false;
     finish(direct);
-    if (direct->why == EINVAL && direct->written == 0) { /* the file system does not do this */
-        direct->why = ftruncate(direct->file, 0) == 0 ? 0 : errno;
-    } else {
-        *ret_done = direct->why == 0;
-    }
-    return direct->why == 0 || cor_blob_priv_fail(err, direct->why, "write an object");
+    return conclude(direct->file, direct->why, direct->written, ret_done, err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one that was given back last is taken first: its memory is warm.  Their number bounds the
- * memory; more than the threads that store uploads would never be in use.
+ * memory.
  *
  * A reader has a descriptor that cannot write, for a host gets it, and sees the length of the file,
  * which is that of the upload while it is open.
@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -26,6 +28,7 @@ struct CorBlobStages {
     CorBlobStage stages[STAGES];
     size_t len;         /* guarded by mutex: how many are made */
     CorBlobStage *free; /* guarded by mutex */
+    atomic_size_t taken;
 };
 
 CorBlobStages *cor_blob_priv_stages_new(void)
@@ -64,7 +67,7 @@ static int open_for_reading(int file)
 
 static bool make(CorBlobStage *stage)
 {
-    COR_CLEANUP(cor_fd_closep) int file = memfd_create("upload", MFD_CLOEXEC);
+    COR_CLEANUP(cor_fd_closep) int file = memfd_create("upload", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     COR_CLEANUP(cor_fd_closep) int reader = file < 0 ? -1 : open_for_reading(file);
 
     if (reader < 0 || ftruncate(file, COR_BLOB_STAGE_SIZE) != 0) {
@@ -74,6 +77,9 @@ static bool make(CorBlobStage *stage)
     if (data == MAP_FAILED) {
         return false;
     }
+    /* Beside the sandbox: who has the reader cannot make a writer of it. */
+    (void) fcntl(file, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+    (void) fchmod(file, S_IRUSR);
     *stage = (CorBlobStage){.data = data, .file = COR_TAKE_FD(file), .reader = COR_TAKE_FD(reader)};
     cor_blob_priv_direct_init(&stage->direct);
     return true;
@@ -89,6 +95,7 @@ CorBlobStage *cor_blob_priv_stage_take(CorBlobStages *stages)
         stage = &stages->stages[stages->len++];
     }
     (void) pthread_mutex_unlock(&stages->mutex);
+    (void) atomic_fetch_add(&stages->taken, stage ? 1 : 0);
     if (stage && ftruncate(stage->file, COR_BLOB_STAGE_SIZE) != 0) {
         cor_blob_priv_stage_give(stages, stage);
         return NULL;
@@ -102,6 +109,12 @@ void cor_blob_priv_stage_give(CorBlobStages *stages, CorBlobStage *stage)
     stage->next = stages->free;
     stages->free = stage;
     (void) pthread_mutex_unlock(&stages->mutex);
+    (void) atomic_fetch_sub(&stages->taken, 1);
+}
+
+bool cor_blob_priv_stage_is_alone(const CorBlobStages *stages)
+{
+    return atomic_load(&stages->taken) == 1;
 }
 
 bool cor_blob_priv_stage_open(const CorBlobStage *stage, size_t size, int *ret_file, CorError *err)

@@ -38,6 +38,9 @@ void cor_blob_priv_stages_free(CorBlobStages *stages);
 CorBlobStage *cor_blob_priv_stage_take(CorBlobStages *stages);
 void cor_blob_priv_stage_give(CorBlobStages *stages, CorBlobStage *stage);
 
+/** True if nobody else has one. */
+bool cor_blob_priv_stage_is_alone(const CorBlobStages *stages);
+
 /**
  * Open what is in it: read-only, `size` bytes long; its offset is shared by all that are opened. It
  * shows these bytes until the stage is given back, and nothing is written to the stage any more.

@@ -193,20 +193,24 @@ static void put_in_stage(CorBlobTemp *temp, const uint8_t *data, size_t size)
     digest_staged(temp, DIGEST_STEP);
 }
 
-/* Bring what is staged to the file, or let the disk begin with it if that is all.  It stays in the
- * stage as well: somebody may be reading it there. */
-static bool begin_to_write(CorBlobTemp *temp, bool is_all, CorError *err)
+/* Let the disk begin with what is staged, if it can meanwhile; it stays in the stage, where
+ * somebody may be reading it.  Beside other uploads there is enough to do: then it is written in
+ * the end, which costs less. */
+static bool begin_to_write(CorBlobTemp *temp, CorError *err)
 {
     digest_staged(temp, 1);
     if (temp->is_writing) {
         return true;
     }
-    temp->is_writing = true;
-    if (!is_all || temp->size < DIRECT_MIN) {
+    if (temp->size < DIRECT_MIN) {
+        temp->is_writing = true;
         return write_all(temp, temp->stage->data, (size_t) temp->size, err);
     }
-    cor_blob_priv_direct_begin(&temp->stage->direct, temp->file, temp->stage->data,
-                               (size_t) temp->size);
+    if (cor_blob_priv_stage_is_alone(temp->store->stages)) {
+        temp->is_writing = true;
+        cor_blob_priv_direct_begin(&temp->stage->direct, temp->file, temp->stage->data,
+                                   (size_t) temp->size);
+    }
     return true;
 }
 
@@ -217,19 +221,29 @@ static void leave_stage(CorBlobTemp *temp)
     cor_blob_priv_stage_give(temp->store->stages, COR_TAKE(temp->stage));
 }
 
-/* All that is staged is in the file. */
-static bool end_writing(CorBlobTemp *temp, CorError *err)
+/* Past the page cache, if the file system lets us; else nothing is in the file. */
+static bool write_direct(CorBlobTemp *temp, CorError *err)
 {
+    CorBlobStage *stage = temp->stage;
     bool is_done = false;
+    bool ok = temp->is_writing ? cor_blob_priv_direct_end(&stage->direct, &is_done, err)
+                               : cor_blob_priv_direct_write(temp->file, stage->data,
+                                                            (size_t) temp->size, &is_done, err);
 
-    if (!temp->stage) {
-        return true;
-    }
-    bool ok = begin_to_write(temp, true, err) &&
-              cor_blob_priv_direct_end(&temp->stage->direct, &is_done, err);
     if (is_done) {
         temp->written = temp->given_to_disk = temp->size;
     }
+    return ok;
+}
+
+/* All that is staged is in the file. */
+static bool end_writing(CorBlobTemp *temp, bool is_direct, CorError *err)
+{
+    if (!temp->stage) {
+        return true;
+    }
+    digest_staged(temp, 1);
+    bool ok = (!temp->is_writing && !is_direct) || write_direct(temp, err);
     ok = ok && write_all(temp, temp->stage->data + temp->written,
                          (size_t) (temp->size - temp->written), err);
     temp->is_broken = !ok;
@@ -296,8 +310,7 @@ bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorEr
         return true;
     }
     /* Through the page cache like what follows: the disk would hold up the writer. */
-    return (!temp->stage || begin_to_write(temp, false, err)) && end_writing(temp, err) &&
-           append(temp, data, size, err);
+    return end_writing(temp, false, err) && append(temp, data, size, err);
 }
 
 uint64_t cor_blob_temp_size(const CorBlobTemp *temp)
@@ -310,7 +323,7 @@ bool cor_blob_temp_writeback(CorBlobTemp *temp, CorError *err)
     assert(!temp->is_published);
 
     if (temp->stage) {
-        return begin_to_write(temp, true, err);
+        return begin_to_write(temp, err);
     }
     if (!flush(temp, err)) {
         return false;
@@ -366,9 +379,7 @@ static bool copy_sealed(CorBlobTemp *temp, int file, size_t size, bool *ret_done
     if (data == MAP_FAILED) {
         return true;
     }
-    CorBlobDirect direct = {0};
-    cor_blob_priv_direct_begin(&direct, temp->file, data, size);
-    bool ok = cor_blob_priv_direct_end(&direct, ret_done, err);
+    bool ok = cor_blob_priv_direct_write(temp->file, data, size, ret_done, err);
     if (ok && *ret_done) {
         cor_blob_priv_digest_written(&temp->digest, data, size);
         temp->size = temp->written = size;
@@ -460,7 +471,7 @@ bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *ke
     if (temp->is_broken) {
         return cor_fail(err, COR_ERR_IO, "an earlier write of this temporary file failed");
     }
-    if (!end_writing(temp, err) || !flush(temp, err)) {
+    if (!end_writing(temp, temp->size >= DIRECT_MIN, err) || !flush(temp, err)) {
         return false;
     }
     cor_blob_temp_sha256(temp, put.sha256);

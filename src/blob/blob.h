@@ -194,8 +194,8 @@ COR_MUSTCHECK bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size
 uint64_t cor_blob_temp_size(const CorBlobTemp *temp);
 
 /**
- * Let the disk begin with what was written so far, while the caller does something else.  Without
- * it publishing does.
+ * Let the disk begin with what was written so far, while the caller does something else, unless
+ * other uploads keep it busy.  Without it publishing does.
  *
  * @param err  what goes wrong may also be told by publishing only
  */

@@ -327,10 +327,10 @@ static void end_part(CorStowUpload *upload)
     if (upload->part == PART_RECEIVING && !upload->temp) {
         (void) cor_fail(&err, COR_ERR_INVALID, "the part is empty");
         fail_part(upload, COR_STOW_CANNOT_UNDERSTAND, &err);
-    } else if (upload->part == PART_RECEIVING && cor_blob_temp_writeback(upload->temp, &err)) {
-        hand_on_part(upload);
-    } else if (upload->part == PART_RECEIVING) {
+    } else if (upload->part == PART_RECEIVING && !cor_blob_temp_writeback(upload->temp, &err)) {
         fail_part(upload, COR_STOW_OUT_OF_RESOURCES, &err);
+    } else if (upload->part == PART_RECEIVING) {
+        hand_on_part(upload);
     }
     upload->part = PART_NONE;
 }
