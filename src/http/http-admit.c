@@ -79,7 +79,7 @@ static bool check_framing(CorHttpRequest *req, const Seen *seen)
     return true;
 }
 
-/* libmicrohttpd takes what it has room for. */
+/* libmicrohttpd takes what it has room for, which is more.  Trailers of chunks are not counted. */
 static bool check_header_size(CorHttpRequest *req)
 {
     const union MHD_ConnectionInfo *info =

@@ -184,7 +184,7 @@ static bool start_lane(CorHttpServer *server, HttpLane *lane, CorError *err)
                      MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_TURBO;
 
     /* Half of it is what libmicrohttpd reads at once: an upload in pieces of 16 KiB takes a third
-     * more processor time.  Of an idle connection it is not touched. */
+     * more processor time.  A connection that is used again has touched all of it. */
     size_t memory = COR_MAX(2 * options->header_max, (size_t) 2 * READ_SIZE);
     struct MHD_OptionItem items[] = {
         {MHD_OPTION_CONNECTION_LIMIT, INT_MAX, NULL}, /* http-accept.c does it */
