@@ -5,6 +5,7 @@
 #include "archive/archive.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
     COR_ARCHIVE_INDEX_TIMEOUT_MS = 60000,
@@ -13,6 +14,7 @@ enum {
 
 struct CorArchive {
     CorArchiveOptions options;
+    atomic_bool lacks_rows;
     pthread_mutex_t stripes[COR_ARCHIVE_STRIPES]; /* see cor_archive_lock() */
 };
 

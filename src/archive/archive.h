@@ -12,9 +12,10 @@
  * nothing but the file's meta header (PS3.10 section 7.1) are the same image: every program writes
  * its own.
  *
- * Durability  true means that object and row survive a crash (invariant 1).
- * Ownership   cor_archive_new() gives an object to free; its options are borrowed for its life.
- * Threads     CorArchive: Thread-safe.
+ * Durability  true means that the object survives a crash (invariant 1).  Its row does as well, but
+ *             for a power cut in the moment after it (COR_SQL_RELAXED_MS), from which the next
+ * start recovers: until it has, nothing is stored or removed. Ownership   cor_archive_new() gives
+ * an object to free; its options are borrowed for its life. Threads     CorArchive: Thread-safe.
  * Blocking    Everything waits for hosts, disk and commit.  Not for the WebSocket thread.
  * Errors      As each function says; those of blob and catalog.
  * Units       Bytes.
@@ -39,6 +40,9 @@ typedef struct CorArchiveOptions {
     CorSql *catalog;
     CorBlobStore *blobs;
     CorHostPool *hosts; /* that read headers */
+    bool lacks_rows;    /* stored images may have none, until cor_archive_completed() */
+    void (*on_completed)(void *context); /* NULL: nobody wants to know */
+    void *context;
 } CorArchiveOptions;
 
 /* What became of a file that was stored.  A plain value. */
@@ -59,6 +63,13 @@ COR_MUSTCHECK bool cor_archive_new(const CorArchiveOptions *options, CorArchive 
 /** Free an archive that nobody uses any more.  NULL is ignored. */
 void cor_archive_free(CorArchive *archive);
 COR_DEFINE_CLEANUP(CorArchive, cor_archive_free)
+
+/** False with UNAVAILABLE while stored images may have no row: without it, other bytes could take
+ * their place. */
+COR_MUSTCHECK bool cor_archive_check(const CorArchive *archive, CorError *err);
+
+/** Every stored image has its row.  Said once, by the one who looked; else ignored. */
+void cor_archive_completed(CorArchive *archive);
 
 /**
  * Read the header of what was uploaded.

@@ -46,6 +46,7 @@ enum { TICKET_MS = 30000, TICKETS_MAX = 4096, DELIVER_ROUTES = 3 };
 typedef struct Server {
     CorConfig *config;
     CorDatadir *datadir;
+    bool was_cut; /* the machine went down under the last server */
     char *public_url;
     char *token;
     CorSql *ledger;
@@ -129,24 +130,40 @@ static bool open_catalog(Server *server, CorError *err)
 }
 
 /* When the machine went down under the last server, rows of the newest images may be gone: the
- * sweeper adds them again from the objects, under other numbers. */
+ * sweeper adds them again from the objects, under other numbers.  Until it has, the note of the
+ * last server stays. */
 static bool begin_to_serve(Server *server, CorError *err)
 {
-    if (cor_datadir_was_cut(server->datadir)) {
-        cor_log_warning("the machine went down while a server ran here: rows that are missing are "
-                        "made again from the stored objects");
-        if (!cor_sql_write(server->catalog, cor_catalog_renew_identity, NULL, COR_SQL_SYNCED,
-                           err)) {
-            return false;
-        }
+    server->was_cut = cor_datadir_was_cut(server->datadir);
+    if (!server->was_cut) {
+        return cor_datadir_serve(server->datadir, err);
     }
-    return cor_datadir_serve(server->datadir, err);
+    cor_log_warning("the last server was not stopped before the machine was: the catalogue is "
+                    "completed from the stored images before anything new is taken");
+    return cor_sql_write(server->catalog, cor_catalog_renew_identity, NULL, COR_SQL_SYNCED, err);
+}
+
+static void catalog_is_complete(void *context)
+{
+    Server *server = context;
+    CorError err = {0};
+
+    if (!cor_sql_sync(server->catalog, &err) || !cor_datadir_serve(server->datadir, &err)) {
+        cor_log_warning("the next start will complete the catalogue once more",
+                        COR_F("error", err.text));
+        return;
+    }
+    cor_log_info("the catalogue is complete");
 }
 
 static bool open_archive(Server *server, CorError *err)
 {
-    const CorArchiveOptions options = {
-        .catalog = server->catalog, .blobs = server->blobs, .hosts = server->viewer_hosts};
+    const CorArchiveOptions options = {.catalog = server->catalog,
+                                       .blobs = server->blobs,
+                                       .hosts = server->viewer_hosts,
+                                       .lacks_rows = server->was_cut,
+                                       .on_completed = catalog_is_complete,
+                                       .context = server};
 
     return cor_archive_new(&options, &server->archive, err) &&
            cor_archive_recover(server->archive, err);
@@ -423,6 +440,16 @@ static bool start(Server *server, CorError *err)
            start_gateway(server, err) && start_http(server, err) && start_worker(server, err);
 }
 
+static void sync_catalog(Server *server)
+{
+    CorError err = {0};
+
+    if (server->catalog && !cor_sql_sync(server->catalog, &err)) {
+        cor_log_warning("the catalogue is not synced", COR_F("error", err.text));
+        cor_datadir_leave_note(server->datadir);
+    }
+}
+
 static void stop(Server *server)
 {
     int64_t drain_ms = server->config->drain_timeout_ms;
@@ -455,6 +482,7 @@ static void stop(Server *server)
         cor_queue_close(server->requests[i]);
     }
     cor_blob_close(server->blobs);
+    sync_catalog(server);
     cor_sql_close(server->catalog);
     cor_sql_close(server->ledger);
     cor_datadir_close(server->datadir);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Imported objects that no row names: never removed, only given what they lack.
  *
- * An import that was killed between object and row leaves one; an old copy of catalog.db and a
- * rebuild that could not read everything leave many, and for these the client was told that the
- * image is stored.  Nothing tells the two apart, so each is read again and gets its row, by the
- * rules and under the locks of archive/.  What the rules refuse, and what cannot be read, moves to
- * bucket "quarantine"; what could not be looked at (a lost host, a store that is away) stays for
- * the next start.
+ * An import that was killed between object and row leaves one; a power cut takes the newest rows,
+ * an old copy of catalog.db and a rebuild that could not read everything leave many without one,
+ * and for these the client was told that the image is stored.  Nothing tells the two apart, so each
+ * is read again and gets its row, by the rules and under the locks of archive/.  What the rules
+ * refuse, and what cannot be read, moves to bucket "quarantine"; what could not be looked at (a
+ * lost host, a store that is away) stays for the next start.
  */
 #include "gateway/gateway-priv.h"
 
@@ -219,6 +219,17 @@ static CorSweepFate settle(Orphan *orphan)
     return fate;
 }
 
+/* Who stores it right now has the lock until its row is written. */
+static bool wait_for_upload(Orphan *orphan, CorError *err)
+{
+    CorArchive *archive = orphan->gateway->options.archive;
+
+    cor_archive_lock(archive, orphan->key, orphan->key);
+    bool ok = cor_sql_read(orphan->gateway->options.catalog, ask_catalog, orphan, err);
+    cor_archive_unlock(archive, orphan->key, orphan->key);
+    return ok;
+}
+
 CorSweepFate cor_gateway_priv_sweep_import(CorGateway *gateway, const char *key)
 {
     COR_CLEANUP(orphan_done)
@@ -234,8 +245,8 @@ CorSweepFate cor_gateway_priv_sweep_import(CorGateway *gateway, const char *key)
     if (!cor_blob_open_object(gateway->options.blobs, COR_BUCKET_PACS, key, &orphan.object, &err)) {
         return err.code == COR_ERR_NOT_FOUND ? COR_SWEEP_NAMED : leave(&err);
     }
-    if (orphan.object.modified_unix_ms >= gateway->started_unix_ms) {
-        return COR_SWEEP_NAMED; /* on its way: its row is about to be written */
+    if (!wait_for_upload(&orphan, &err)) {
+        return leave(&err);
     }
-    return settle(&orphan);
+    return orphan.is_named ? COR_SWEEP_NAMED : settle(&orphan);
 }

@@ -189,14 +189,15 @@ void cor_datadir_close(CorDatadir *datadir)
     free(datadir);
 }
 
-/* What a small file says, cut to the room; "" if there is none. */
+/* What a small file says, cut to the room; "" if it cannot be read.  False if there is none. */
 static bool read_text(int dir_fd, const char *name, char text[BOOT_ID_SIZE])
 {
     COR_CLEANUP(cor_fd_closep) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+    bool is_there = fd >= 0 || errno != ENOENT;
     ssize_t size = fd < 0 ? -1 : read(fd, text, BOOT_ID_SIZE - 1);
 
     text[COR_MAX(size, (ssize_t) 0)] = '\0';
-    return fd >= 0;
+    return is_there;
 }
 
 bool cor_datadir_was_cut(const CorDatadir *datadir)
@@ -225,6 +226,11 @@ bool cor_datadir_serve(CorDatadir *datadir, CorError *err)
     }
     datadir->is_served = true;
     return true;
+}
+
+void cor_datadir_leave_note(CorDatadir *datadir)
+{
+    datadir->is_served = false;
 }
 
 const char *cor_datadir_path(const CorDatadir *datadir)

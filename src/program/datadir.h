@@ -4,7 +4,7 @@
  *     DIR/            0750
  *       .lock         flock()ed by the one server that runs on it
  *       server.key    32 random bytes, 0600: signs URLs and tickets
- *       .running      while a server runs on it: the boot of the machine that it runs in
+ *       .running      from the start of a server to its stop in order: the boot of the machine
  *
  * Durability  The key is complete and synced before its name exists; it never changes.
  * Ownership   cor_datadir_open() gives an object to close; closing ends the lock.
@@ -32,12 +32,16 @@ COR_MUSTCHECK bool cor_datadir_open(const char *path, CorDatadir **ret_datadir, 
 void cor_datadir_close(CorDatadir *datadir);
 COR_DEFINE_CLEANUP(CorDatadir, cor_datadir_close)
 
-/** True if a server ran on it when the machine went down: what that one had not synced may be lost.
- * It stays true until cor_datadir_serve(), so that a start that fails is no answer to it. */
+/** True if a server was not stopped in order and the machine was started anew since: what that one
+ * had not synced may be lost.  It stays true until cor_datadir_serve(), so that a start that fails
+ * is no answer to it. */
 bool cor_datadir_was_cut(const CorDatadir *datadir);
 
 /** Note that a server runs on it, until it is closed. */
 COR_MUSTCHECK bool cor_datadir_serve(CorDatadir *datadir, CorError *err);
+
+/** The note stays when it is closed: not everything is known to be synced. */
+void cor_datadir_leave_note(CorDatadir *datadir);
 
 /** The absolute path, without a final slash.  Borrowed. */
 const char *cor_datadir_path(const CorDatadir *datadir);
