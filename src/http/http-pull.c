@@ -35,7 +35,8 @@ struct CorHttpPull {
     CorHttpRequest *req;        /* while there is an answer; connection's thread only */
     HttpDirect *direct;         /* NULL: libmicrohttpd sends everything; connection's thread only */
     bool waits_for_room;        /* connection's thread only */
-    bool is_over;               /* pull() has said so; connection's thread only */
+    bool waits_for_bytes; /* connection's thread only; with direct: it is watched for its end */
+    bool is_over;         /* pull() has said so; connection's thread only */
     pthread_mutex_t mutex;
     struct MHD_Connection *connection; /* guarded by mutex; NULL before and after the answer */
     int fd;                            /* guarded by mutex; good while there is a connection */
@@ -150,7 +151,7 @@ static const HttpSuspension pull_suspension = {
     .gone = on_gone,
 };
 
-/* While the peer does not read it may have said that it says no more. */
+/* While there is something to read the peer may have said that it says no more. */
 static const HttpSuspension room_suspension = {
     .tick = on_tick,
     .drain = on_drain,
@@ -170,6 +171,10 @@ static bool wait_for_bytes(CorHttpPull *pull)
 {
     if (pull->direct) { /* what there was is not kept from the peer */
         cor_http_priv_direct_cork(pull->direct, pull->req->conn->fd, false);
+    }
+    if (pull->direct) {
+        pull->waits_for_bytes = true;
+        cor_http_priv_suspension_set(pull->req->conn, &pull_suspension, pull);
     }
     (void) pthread_mutex_lock(&pull->mutex);
     bool waits = !pull->is_ready && !pull->is_gone;
@@ -218,16 +223,12 @@ static bool wait_for_room(CorHttpPull *pull)
     return true;
 }
 
-/* True if it waited. */
-static bool forget_room(CorHttpPull *pull)
+static void forget_room(CorHttpPull *pull)
 {
-    bool has_waited = pull->waits_for_room;
-
-    if (has_waited) {
+    if (pull->waits_for_room) {
         pull->waits_for_room = false;
         cor_http_priv_room_forget(pull->req->server->room, pull->req->conn->fd);
     }
-    return has_waited;
 }
 
 static ssize_t pull_once(CorHttpPull *pull, char *data, size_t size, CorHttpFile *ret_file)
@@ -279,8 +280,10 @@ static ssize_t read_direct(CorHttpPull *pull, char *data, size_t size)
 {
     uint64_t turn = 0;
 
-    if (forget_room(pull)) {
-        cor_http_priv_suspension_set(pull->req->conn, &pull_suspension, pull);
+    forget_room(pull);
+    if (pull->waits_for_bytes) {
+        pull->waits_for_bytes = false;
+        cor_http_priv_suspension_set(pull->req->conn, &room_suspension, pull);
     }
     cor_http_priv_direct_cork(pull->direct, pull->req->conn->fd, true);
     while (turn < TURN) {
@@ -390,6 +393,6 @@ struct MHD_Response *cor_http_priv_pull_response(CorHttpPull *pull, CorHttpReque
     pull->connection = req->connection;
     pull->fd = req->conn->fd;
     (void) pthread_mutex_unlock(&pull->mutex);
-    cor_http_priv_suspension_set(req->conn, &pull_suspension, pull);
+    cor_http_priv_suspension_set(req->conn, is_direct ? &room_suspension : &pull_suspension, pull);
     return response;
 }
