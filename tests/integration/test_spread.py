@@ -120,6 +120,7 @@ def test_no_host_is_kept_that_has_nothing_to_do(tmp_path, alone):
         fill(server)
         with hosts.held(server):
             job_id = submit(server)
+            hosts.wait_busy(server)  # the one that is stopped: the image must not be given it
             image = server.submit("processing_1", "d", "st", "se", "s01.dcm", params=PARAMS).json()["job_id"]
             assert server.wait_job(image)["state"] == "succeeded"
             assert server.job(job_id)["state"] == "running"
