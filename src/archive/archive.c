@@ -175,9 +175,7 @@ static bool file_away(CorArchive *archive, CorBlobTemp *temp, Filing *filing, Co
         return false;
     }
     COR_FAILPOINT(AFTER_STORE);
-    /* The object is durable: a row that a power cut undoes is made again from it (sweep-import.c).
-     */
-    if (!cor_sql_write(options->catalog, add_row, filing, COR_SQL_RELAXED, err)) {
+    if (!cor_sql_write(options->catalog, add_row, filing, COR_SQL_SYNCED, err)) {
         CorError why = {0};
         if (!cor_blob_remove(options->blobs, COR_BUCKET_PACS, key, &why)) {
             cor_log_warning("object without a row left to the sweeper", COR_F("error", why.text));

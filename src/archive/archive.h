@@ -12,10 +12,13 @@
  * nothing but the file's meta header (PS3.10 section 7.1) are the same image: every program writes
  * its own.
  *
- * Durability  true means that the object survives a crash (invariant 1).  Its row does as well, but
- *             for a power cut in the moment after it (COR_SQL_RELAXED_MS), from which the next
- * start recovers: until it has, nothing is stored or removed. Ownership   cor_archive_new() gives
- * an object to free; its options are borrowed for its life. Threads     CorArchive: Thread-safe.
+ * Durability  true means that object and row survive a crash (invariant 1).
+ *
+ * After a power cut nothing is stored or removed before every object is known to have its row.
+ *
+ * Ownership   cor_archive_new() gives an object to free; its options are borrowed for its life.
+ *
+ * Threads     CorArchive: Thread-safe.
  * Blocking    Everything waits for hosts, disk and commit.  Not for the WebSocket thread.
  * Errors      As each function says; those of blob and catalog.
  * Units       Bytes.

@@ -52,6 +52,7 @@ struct CorBlobTemp {
     char name[32];
     uint64_t size;
     uint64_t max_bytes;
+    bool may_be_staged;
     CorBlobStage *stage;       /* NULL: not before the first byte, or not any more */
     bool is_writing;           /* what is staged is on its way to the disk */
     bool is_read;              /* what is staged was opened: the stage ends there */
@@ -286,12 +287,17 @@ void cor_blob_temp_free(CorBlobTemp *temp)
 /* True if the bytes fit into the stage, which the first ones are given. */
 static bool is_for_stage(CorBlobTemp *temp, size_t size)
 {
-    if (temp->size == 0 && !temp->stage && size <= COR_BLOB_STAGE_SIZE) {
+    if (temp->may_be_staged && temp->size == 0 && !temp->stage && size <= COR_BLOB_STAGE_SIZE) {
         temp->stage = cor_blob_priv_stage_take(temp->store->stages);
         temp->digest.memory = temp->stage ? temp->stage->data : NULL;
     }
     return temp->stage && !temp->is_writing && !temp->is_read &&
            size <= COR_BLOB_STAGE_SIZE - temp->size;
+}
+
+void cor_blob_temp_stage(CorBlobTemp *temp)
+{
+    temp->may_be_staged = true;
 }
 
 bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorError *err)

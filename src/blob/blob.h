@@ -186,6 +186,10 @@ COR_MUSTCHECK bool cor_blob_presign(CorBlobStore *store, const char *bucket, con
 COR_MUSTCHECK bool cor_blob_temp_new(CorBlobStore *store, uint64_t max_bytes,
                                      CorBlobTemp **ret_temp, CorError *err);
 
+/** Before the first byte: what follows may be gathered in memory and written past the page cache.
+ * For what many send at once and nobody needs at once: who reads it first will read the disk. */
+void cor_blob_temp_stage(CorBlobTemp *temp);
+
 /** Append bytes; size and digest are kept as they come.  After a failure only free it. */
 COR_MUSTCHECK bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size,
                                        CorError *err);

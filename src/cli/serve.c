@@ -129,9 +129,9 @@ static bool open_catalog(Server *server, CorError *err)
     return cor_catalog_open(cor_string_text(path), NULL, &server->catalog, err);
 }
 
-/* When the machine went down under the last server, rows of the newest images may be gone: the
- * sweeper adds them again from the objects, under other numbers.  Until it has, the note of the
- * last server stays. */
+/* When the machine went down under the last server, relaxed rows may be gone, and numbers be given
+ * again: the sweeper adds them again from the objects, under other numbers.  Until it has, the note
+ * of the last server stays. */
 static bool begin_to_serve(Server *server, CorError *err)
 {
     server->was_cut = cor_datadir_was_cut(server->datadir);

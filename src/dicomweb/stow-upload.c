@@ -300,9 +300,13 @@ static bool make_file(CorStowUpload *upload, CorError *err)
 {
     const CorDicomwebOptions *options = &upload->dicomweb->options;
 
-    return options->is_writable(options->context, err) &&
-           cor_blob_temp_new(options->blobs, (uint64_t) options->config->file_max_bytes,
-                             &upload->temp, err);
+    if (!options->is_writable(options->context, err) ||
+        !cor_blob_temp_new(options->blobs, (uint64_t) options->config->file_max_bytes,
+                           &upload->temp, err)) {
+        return false;
+    }
+    cor_blob_temp_stage(upload->temp);
+    return true;
 }
 
 static void receive(CorStowUpload *upload, const uint8_t *data, size_t size)

@@ -12,23 +12,19 @@
  *             (kill -9), is ordered after everything committed before it and before everything
  *             committed after it, and that a power cut within COR_SQL_RELAXED_MS may undo it
  *             unless a SYNCED write was committed meanwhile.  So RELAXED is for what may happen
- *             twice: a claim, an acknowledgement, "mark as sent", the row of an object that is
- *             durable itself.  A power cut never keeps a later commit and loses an earlier one.
- *             See docs/decisions/relaxed-commits.md.
- *             If COMMIT itself fails (full or read-only disk), all writes of that group fail with
- *             UNAVAILABLE, nothing of them is kept, and the next group tries again by itself.
- * Ownership   cor_sql_open() gives a reference to close with cor_sql_close(); opens of the same
- *             file within the process share one object.  Statements belong to their transaction.
- * Threads     CorSql: Thread-safe.
- *             CorSqlTxn, CorSqlStmt: One thread at a time (they live only inside the function that
- *             got them).
- * Blocking    cor_sql_write() waits for the commit, at most COR_SQL_WRITE_WAIT_MS for its turn.
- *             cor_sql_read() waits at most COR_SQL_READ_WAIT_MS for a connection and is cut off
- *             after COR_SQL_READ_TIME_MS.
- *             Not for the WebSocket thread, which uses cor_sql_write_async().
- * Errors      Full or failing disk, read-only, cannot open, busy: UNAVAILABLE.  Damaged: CORRUPT.
- *             A violated constraint: CONFLICT.  Interrupted: TIMEOUT.  Misused statement: BUG.
- * Units       Durations are milliseconds.  Parameters count from 1, columns from 0, as in SQLite.
+ *             twice: a claim, an acknowledgement, "mark as sent".  A power cut never keeps a later
+ * commit and loses an earlier one. See docs/decisions/relaxed-commits.md. If COMMIT itself fails
+ * (full or read-only disk), all writes of that group fail with UNAVAILABLE, nothing of them is
+ * kept, and the next group tries again by itself. Ownership   cor_sql_open() gives a reference to
+ * close with cor_sql_close(); opens of the same file within the process share one object.
+ * Statements belong to their transaction. Threads     CorSql: Thread-safe. CorSqlTxn, CorSqlStmt:
+ * One thread at a time (they live only inside the function that got them). Blocking cor_sql_write()
+ * waits for the commit, at most COR_SQL_WRITE_WAIT_MS for its turn. cor_sql_read() waits at most
+ * COR_SQL_READ_WAIT_MS for a connection and is cut off after COR_SQL_READ_TIME_MS. Not for the
+ * WebSocket thread, which uses cor_sql_write_async(). Errors      Full or failing disk, read-only,
+ * cannot open, busy: UNAVAILABLE.  Damaged: CORRUPT. A violated constraint: CONFLICT.  Interrupted:
+ * TIMEOUT.  Misused statement: BUG. Units       Durations are milliseconds.  Parameters count from
+ * 1, columns from 0, as in SQLite.
  *
  * A write looks like this:
  *

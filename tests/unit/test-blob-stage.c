@@ -152,6 +152,7 @@ static CorBlobTemp *begin(void)
     if (!cor_blob_temp_new(store, LONGEST, &temp, &err)) {
         fail_msg("%s", err.text);
     }
+    cor_blob_temp_stage(temp);
     return temp;
 }
 
@@ -495,6 +496,7 @@ static bool store_one(const char *key, size_t number)
     if (!cor_blob_temp_new(store, LONGEST, &temp, NULL)) {
         return false;
     }
+    cor_blob_temp_stage(temp);
     while (cor_blob_temp_size(temp) < size) {
         size_t at = cor_blob_temp_size(temp);
         if (!cor_blob_temp_write(temp, data + at, COR_MIN(piece, size - at), NULL)) {
