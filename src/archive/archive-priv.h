@@ -5,7 +5,6 @@
 #include "archive/archive.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 enum {
     COR_ARCHIVE_INDEX_TIMEOUT_MS = 60000,
@@ -14,7 +13,6 @@ enum {
 
 struct CorArchive {
     CorArchiveOptions options;
-    atomic_bool lacks_rows;
     pthread_mutex_t stripes[COR_ARCHIVE_STRIPES]; /* see cor_archive_lock() */
 };
 

@@ -20,7 +20,6 @@ bool cor_archive_new(const CorArchiveOptions *options, CorArchive **ret_archive,
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for the archive");
     }
     archive->options = *options;
-    atomic_init(&archive->lacks_rows, options->lacks_rows);
     for (size_t i = 0; i < COR_ARCHIVE_STRIPES; i++) {
         (void) pthread_mutex_init(&archive->stripes[i], NULL);
     }
@@ -35,23 +34,6 @@ void cor_archive_free(CorArchive *archive)
             (void) pthread_mutex_destroy(&archive->stripes[i]);
         }
         free(archive);
-    }
-}
-
-bool cor_archive_check(const CorArchive *archive, CorError *err)
-{
-    return !atomic_load(&archive->lacks_rows) ||
-           cor_fail(err, COR_ERR_UNAVAILABLE,
-                    "the machine went down: the catalogue is being completed from the stored "
-                    "images; try again soon");
-}
-
-void cor_archive_completed(CorArchive *archive)
-{
-    const CorArchiveOptions *options = &archive->options;
-
-    if (atomic_exchange(&archive->lacks_rows, false) && options->on_completed) {
-        options->on_completed(options->context);
     }
 }
 
@@ -231,7 +213,7 @@ bool cor_archive_store(CorArchive *archive, CorBlobTemp *temp, const json_t *rec
                                .created_unix_ms = cor_time_unix_ms()}};
 
     cor_archive_lock(archive, key, uid);
-    bool ok = cor_archive_check(archive, err) && file_away(archive, temp, &filing, err);
+    bool ok = file_away(archive, temp, &filing, err);
     cor_archive_unlock(archive, key, uid);
     if (ok) {
         tell(&filing, ret_stored);

@@ -13,11 +13,7 @@
  * its own.
  *
  * Durability  true means that object and row survive a crash (invariant 1).
- *
- * After a power cut nothing is stored or removed before every object is known to have its row.
- *
  * Ownership   cor_archive_new() gives an object to free; its options are borrowed for its life.
- *
  * Threads     CorArchive: Thread-safe.
  * Blocking    Everything waits for hosts, disk and commit.  Not for the WebSocket thread.
  * Errors      As each function says; those of blob and catalog.
@@ -43,9 +39,6 @@ typedef struct CorArchiveOptions {
     CorSql *catalog;
     CorBlobStore *blobs;
     CorHostPool *hosts; /* that read headers */
-    bool lacks_rows;    /* stored images may have none, until cor_archive_completed() */
-    void (*on_completed)(void *context); /* NULL: nobody wants to know */
-    void *context;
 } CorArchiveOptions;
 
 /* What became of a file that was stored.  A plain value. */
@@ -66,13 +59,6 @@ COR_MUSTCHECK bool cor_archive_new(const CorArchiveOptions *options, CorArchive 
 /** Free an archive that nobody uses any more.  NULL is ignored. */
 void cor_archive_free(CorArchive *archive);
 COR_DEFINE_CLEANUP(CorArchive, cor_archive_free)
-
-/** False with UNAVAILABLE while stored images may have no row: without it, other bytes could take
- * their place. */
-COR_MUSTCHECK bool cor_archive_check(const CorArchive *archive, CorError *err);
-
-/** Every stored image has its row.  Said once, by the one who looked; else ignored. */
-void cor_archive_completed(CorArchive *archive);
 
 /**
  * Read the header of what was uploaded.

@@ -102,9 +102,6 @@ bool cor_archive_remove(CorArchive *archive, const CorCatalogUids *uids, size_t 
     Removal removal = {.uids = uids};
     CorError why = {0};
 
-    if (!cor_archive_check(archive, err)) {
-        return false;
-    }
     do {
         if (!cor_sql_write(archive->options.catalog, remove_rows, &removal, COR_SQL_SYNCED, err)) {
             return false;

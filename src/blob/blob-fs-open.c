@@ -152,7 +152,7 @@ static bool make_temp_dir(CorBlobFs *store, CorError *err)
 
 /* As chattr +T: ext4 puts the folders in the root far from each other and from what is beside the
  * store.  A new inode is looked for near its folder, past all that were deleted there within the
- * last minutes; after some ten thousand that costs more than all the rest of storing an image.
+ * last minutes; after some ten thousand that is a quarter of the work of storing an image.
  * Other file systems have no such thing. */
 static void spread_folders(int root)
 {

@@ -46,7 +46,6 @@ enum { TICKET_MS = 30000, TICKETS_MAX = 4096, DELIVER_ROUTES = 3 };
 typedef struct Server {
     CorConfig *config;
     CorDatadir *datadir;
-    bool was_cut; /* the machine went down under the last server */
     char *public_url;
     char *token;
     CorSql *ledger;
@@ -129,41 +128,25 @@ static bool open_catalog(Server *server, CorError *err)
     return cor_catalog_open(cor_string_text(path), NULL, &server->catalog, err);
 }
 
-/* When the machine went down under the last server, relaxed rows may be gone, and numbers be given
- * again: the sweeper adds them again from the objects, under other numbers.  Until it has, the note
- * of the last server stays. */
+/* When the machine went down under the last server, its latest relaxed commits may be undone, and
+ * numbers of changes that were given are given again. */
 static bool begin_to_serve(Server *server, CorError *err)
 {
-    server->was_cut = cor_datadir_was_cut(server->datadir);
-    if (!server->was_cut) {
-        return cor_datadir_serve(server->datadir, err);
+    if (cor_datadir_was_cut(server->datadir)) {
+        cor_log_warning("the last server was not stopped before the machine was: followers of the "
+                        "changes begin anew");
+        if (!cor_sql_write(server->catalog, cor_catalog_renew_identity, NULL, COR_SQL_SYNCED,
+                           err)) {
+            return false;
+        }
     }
-    cor_log_warning("the last server was not stopped before the machine was: the catalogue is "
-                    "completed from the stored images before anything new is taken");
-    return cor_sql_write(server->catalog, cor_catalog_renew_identity, NULL, COR_SQL_SYNCED, err);
-}
-
-static void catalog_is_complete(void *context)
-{
-    Server *server = context;
-    CorError err = {0};
-
-    if (!cor_sql_sync(server->catalog, &err) || !cor_datadir_serve(server->datadir, &err)) {
-        cor_log_warning("the next start will complete the catalogue once more",
-                        COR_F("error", err.text));
-        return;
-    }
-    cor_log_info("the catalogue is complete");
+    return cor_datadir_serve(server->datadir, err);
 }
 
 static bool open_archive(Server *server, CorError *err)
 {
-    const CorArchiveOptions options = {.catalog = server->catalog,
-                                       .blobs = server->blobs,
-                                       .hosts = server->viewer_hosts,
-                                       .lacks_rows = server->was_cut,
-                                       .on_completed = catalog_is_complete,
-                                       .context = server};
+    const CorArchiveOptions options = {
+        .catalog = server->catalog, .blobs = server->blobs, .hosts = server->viewer_hosts};
 
     return cor_archive_new(&options, &server->archive, err) &&
            cor_archive_recover(server->archive, err);

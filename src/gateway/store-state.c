@@ -48,9 +48,6 @@ bool cor_gateway_priv_writable(CorGateway *gateway, CorError *err)
     if (atomic_load(&gateway->is_draining)) {
         return cor_fail(err, COR_ERR_UNAVAILABLE, "the server is stopping");
     }
-    if (!cor_archive_check(gateway->options.archive, err)) {
-        return false;
-    }
     bool is_fine = has_room(gateway, err);
     if (is_fine && now_ms - atomic_load(&gateway->store_checked_ms) < FRESH_MS &&
         atomic_load(&gateway->store_is_fine)) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Imported objects that no row names: never removed, only given what they lack.
  *
- * An import that was killed between object and row leaves one; a power cut takes the newest rows,
- * an old copy of catalog.db and a rebuild that could not read everything leave many without one,
+ * An import that was killed between object and row leaves one; an
+ * old copy of catalog.db and a rebuild that could not read everything leave many without one,
  * and for these the client was told that the image is stored.  Nothing tells the two apart, so each
  * is read again and gets its row, by the rules and under the locks of archive/.  What the rules
  * refuse, and what cannot be read, moves to bucket "quarantine"; what could not be looked at (a

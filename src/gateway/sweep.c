@@ -21,8 +21,7 @@ enum {
     RETRY_MS = 2000,
     LOOK_AGAIN_MS = 24 * 3600 * 1000, /* retention forgets jobs once in a while */
     LIST_AGE_MS = 3600 * 1000,        /* a list of inputs is written before its job is accepted */
-    CUT_OFF_MAX = 2, /* imports without a row per HTTP thread: no kill leaves more behind */
-    PASSES_MAX = 5,  /* over the imports after a power cut, if some cannot be looked at */
+    CUT_OFF_MAX = 2, /* imports without a row per HTTP thread: no crash leaves more behind */
 };
 
 struct CorSweeper {
@@ -39,8 +38,6 @@ struct CorSweeper {
     bool has_told;                    /* that it has failed; once until it goes well */
     size_t fates[COR_SWEEP_BUSY + 1]; /* of the imports; LEFT of the present pass over derived */
     size_t left_told;
-    int passes;
-    bool was_cut; /* the machine went down under the last server: any number may lack a row */
 };
 
 typedef struct Question {
@@ -256,22 +253,8 @@ static bool sweep_bucket(CorSweeper *sweeper, const char *bucket)
     return !sweeper->has_failed;
 }
 
-/* Images that have no row yet must not be forgotten; those that never can be looked at must not
- * keep the others out. */
-static bool is_complete(CorSweeper *sweeper)
-{
-    bool is_tired = ++sweeper->passes >= PASSES_MAX;
-
-    if (sweeper->was_cut && sweeper->fates[COR_SWEEP_LEFT] > 0 && !is_tired) {
-        return false;
-    }
-    cor_archive_completed(sweeper->gateway->options.archive);
-    return true;
-}
-
 static bool sweep_imports(CorSweeper *sweeper)
 {
-    sweeper->fates[COR_SWEEP_LEFT] = 0;
     bool is_done = sweep_bucket(sweeper, COR_BUCKET_PACS);
     const size_t *fates = sweeper->fates;
 
@@ -279,7 +262,7 @@ static bool sweep_imports(CorSweeper *sweeper)
         cor_log_info("imported objects without a row catalogued again",
                      COR_FI("objects", fates[COR_SWEEP_CATALOGUED]));
     }
-    return is_done && is_complete(sweeper);
+    return is_done;
 }
 
 static bool sweep_outputs(CorSweeper *sweeper)
@@ -330,7 +313,7 @@ static bool judge_catalog(CorSweeper *sweeper, bool *ret_is_believed)
     size_t found =
         fates[COR_SWEEP_CATALOGUED] + fates[COR_SWEEP_QUARANTINED] + fates[COR_SWEEP_LEFT];
     size_t threads = (size_t) sweeper->gateway->options.config->http_threads;
-    *ret_is_believed = judgement.knows && (sweeper->was_cut || found <= CUT_OFF_MAX * threads);
+    *ret_is_believed = judgement.knows && found <= CUT_OFF_MAX * threads;
     if (!*ret_is_believed) {
         cor_gateway_priv_sweep_refuse(found);
     }
@@ -381,8 +364,6 @@ bool cor_gateway_priv_sweeper_new(CorGateway *gateway, CorSweeper **ret_sweeper,
         free(sweeper);
         return false;
     }
-    CorError why = {0};
-    sweeper->was_cut = !cor_archive_check(gateway->options.archive, &why);
     sweeper->gateway = gateway;
     sweeper->is_wanted = true; /* what a crash left */
     (void) pthread_mutex_init(&sweeper->mutex, NULL);

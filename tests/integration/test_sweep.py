@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sweeper may remove, and what it must never: an image that somebody was told is stored."""
-import contextlib
 import hashlib
 import os
 import pathlib
@@ -74,55 +73,6 @@ def test_images_that_an_old_copy_of_the_catalogue_does_not_name_get_their_rows_a
     assert stored(server, "pacs") == images == rows(server)
     assert stored(server, "output") == results, "two of the last three jobs have no row: nothing derived goes"
     assert not stored(server, "quarantine")
-
-
-def answer_when_up(server, ask):
-    """The first answer that is neither a refused connection nor `not yet`."""
-    answers = []
-
-    def asked():
-        with contextlib.suppress(requests.ConnectionError):
-            answers.append(ask())
-        return answers and answers[-1].status_code != 503
-
-    until(asked, 60, "an answer")
-    return answers[-1]
-
-
-def test_what_a_power_cut_took_from_the_catalogue_is_back_before_anything_takes_its_place(server):
-    shutil.copy(server.data / "catalog.db", server.data.parent / "old.db")
-    with server:
-        for number in range(60):
-            assert server.put_file(f"st/late/l{number}.dcm", image(f"l{number}", number)).status_code == 201
-    images = stored(server, "pacs")
-    shutil.copy(server.data.parent / "old.db", server.data / "catalog.db")
-    (server.data / ".running").write_text("another boot\n")
-    other = image("l59", 59)[:-1] + b"!"
-
-    server.spawn()
-    try:
-        answer = answer_when_up(server, lambda: server.put_file("st/late/l59.dcm", other))
-        assert answer.status_code == 409, answer.text
-        server.wait_ready()
-        assert stored(server, "pacs") == images == rows(server)
-        assert "nothing is swept" not in server.log.read_text(), "so many may be missing then"
-        server.kill()
-        assert (server.data / ".running").read_text() != "another boot\n"
-        server.start()
-        assert server.log.read_text().count('"the catalogue is complete"') == 1
-    finally:
-        assert server.stop() == 0
-    assert not (server.data / ".running").exists()
-
-
-def test_a_server_that_is_killed_while_it_completes_the_catalogue_is_followed_by_one_that_does(server):
-    (server.data / ".running").write_text("another boot\n")
-    server.spawn()
-    until(lambda: "the catalogue is completed from" in server.log.read_text(), 30, "the beginning")
-    server.kill()
-    with server:
-        assert server.put_file("st/se/new.dcm", image("new", 9)).status_code == 201
-        assert '"the catalogue is complete"' in server.log.read_text()
 
 
 def test_an_image_that_cannot_be_read_or_is_cut_off_is_kept_in_quarantine(server):
