@@ -57,6 +57,8 @@ typedef struct Worker {
     Load *shared;
     Web web;
     uint64_t seed;
+    char *part;
+    size_t part_size;
     Samples samples;
     size_t requests;
     size_t instances;
@@ -163,35 +165,45 @@ static void read_template(Load *load)
 #define PART_HEAD "--bench\r\nContent-Type: application/dicom\r\n\r\n"
 #define LAST "--bench--\r\n"
 
-/* Write the part of one instance; its size, which is the same for all. */
-static size_t write_part(const Load *load, char *part, size_t number)
+/* A part to be sent again and again: its head, the template, its end.  Sending what was just sent
+ * keeps it in the cache: the load shall not be what is measured. */
+static bool make_part(Worker *worker)
 {
-    char *data = part + sizeof(PART_HEAD) - 1;
+    const Load *load = worker->load;
+    const size_t head_size = sizeof(PART_HEAD) - 1;
 
-    memcpy(part, PART_HEAD, sizeof(PART_HEAD) - 1);
-    memcpy(data, load->template, load->template_size);
+    worker->part_size = head_size + load->template_size + 2;
+    worker->part = malloc(worker->part_size);
+    if (!worker->part) {
+        return false;
+    }
+    memcpy(worker->part, PART_HEAD, head_size);
+    memcpy(worker->part + head_size, load->template, load->template_size);
+    memcpy(worker->part + head_size + load->template_size, "\r\n", 2);
+    return true;
+}
+
+static void send_part(Worker *worker, size_t number)
+{
+    const Load *load = worker->load;
+    char *data = worker->part + sizeof(PART_HEAD) - 1;
+
     for (size_t i = 0; i < load->instance_place_len; i++) {
         write_digits(data + load->instance_places[i], number);
     }
     for (size_t i = 0; i < load->study_place_len; i++) {
         write_digits(data + load->study_places[i], number / load->options.group);
     }
-    memcpy(data + load->template_size, "\r\n", 2);
-    return sizeof(PART_HEAD) - 1 + load->template_size + 2;
+    web_send(&worker->web, worker->part, worker->part_size);
 }
 
-static void post(Worker *worker, char *body, size_t first, size_t len)
+static void post(Worker *worker, size_t first, size_t len)
 {
     const Load *load = worker->load;
     char head[512];
-    size_t size = 0;
+    size_t size = len * worker->part_size + sizeof(LAST) - 1;
     uint64_t answer_size = 0;
 
-    for (size_t i = 0; i < len; i++) {
-        size += write_part(load, body + size, load->options.first + first + i);
-    }
-    memcpy(body + size, LAST, sizeof(LAST) - 1);
-    size += sizeof(LAST) - 1;
     int length = snprintf(head, sizeof(head),
                           "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Length: %zu\r\n"
                           "Accept: application/dicom+json\r\nContent-Type: multipart/related; "
@@ -199,7 +211,10 @@ static void post(Worker *worker, char *body, size_t first, size_t len)
                           load->options.path, (unsigned) load->options.port, size);
     int64_t start_us = cor_time_us();
     web_send(&worker->web, head, (size_t) length);
-    web_send(&worker->web, body, size);
+    for (size_t i = 0; i < len; i++) {
+        send_part(worker, load->options.first + first + i);
+    }
+    web_send(&worker->web, LAST, sizeof(LAST) - 1);
     int status = web_answer(&worker->web, &answer_size);
     if (status != 200) {
         wire_die("an upload was answered %d", status);
@@ -214,21 +229,14 @@ static void *run_store(void *context)
 {
     Worker *worker = context;
     const Options *options = &worker->load->options;
-    size_t part_max = worker->load->template_size + sizeof(PART_HEAD) + 2;
-    char *body = cor_new_array(char, options->per *part_max + sizeof(LAST));
 
-    if (!body) {
-        wire_die("out of memory");
-    }
     for (;;) {
         size_t first = atomic_fetch_add(&worker->shared->next, options->per);
         if (first >= options->count) {
-            break;
+            return NULL;
         }
-        post(worker, body, first, COR_MIN(options->per, options->count - first));
+        post(worker, first, COR_MIN(options->per, options->count - first));
     }
-    free(body);
-    return NULL;
 }
 
 /* ---- Both ---- */
@@ -310,6 +318,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < len; i++) {
         workers[i] = (Worker){.load = &load, .shared = &load, .seed = 88172645463325252u + i};
         web_open(&workers[i].web, load.options.port);
+        if (is_store && !make_part(&workers[i])) {
+            wire_die("out of memory");
+        }
     }
     int64_t start_us = cor_time_us();
     load.end_us = start_us + (int64_t) load.options.ms * 1000;
