@@ -24,7 +24,7 @@
 
 #define COR_CATALOG_KEYS_MAX ((size_t) 64)
 #define COR_CATALOG_VALUES_MAX ((size_t) 1000) /* of one key */
-#define COR_CATALOG_ANSWER_MAX                                        \
+#define COR_CATALOG_ANSWER_MAX \
     ((size_t) 64 << 20) /* a page ends when it has reached half of it \
                          */
 

@@ -17,8 +17,8 @@
  * Threads     cor_catalog_open(): Thread-safe.  The rest as its transaction: One thread at a time.
  * Blocking    As cor_sql_read() and cor_sql_write(); nothing waits inside a transaction.
  * Errors      NOT_FOUND, CONFLICT, LIMIT and INVALID as said below; those of driver/sql.h.  Texts
- * hold UIDs, never keys or attributes (invariant 7). Units       Bytes; wall-clock ms; positions in
- * mm.
+ *             hold UIDs, never keys or attributes (invariant 7).
+ * Units       Bytes; wall-clock ms; positions in mm.
  */
 #pragma once
 

@@ -7,11 +7,13 @@
  *   shown      modality through a window                       window of CorDicomFrameInfo; image/
  *
  * Ownership  A CorDicomFrame owns its pixels and is freed by its holder; it may outlive the
- * CorDicom. Threads    Thread-safe on one CorDicom.  CorDicomFrame: One thread at a time. Blocking
- * Decoding a frame takes 0.1 to 30 ms for 512 x 512 x 16 bit. Errors     NOT_FOUND: the file has no
- * pixels.  UNSUPPORTED: an encoding that we do not read. CORRUPT: damaged or cut off pixels. LIMIT:
- * a frame larger than frame_bytes_max. INVALID: contradicting attributes, or no such frame. Units
- * Millimetres; frames count from 0.
+ *            CorDicom.
+ * Threads    Thread-safe on one CorDicom.  CorDicomFrame: One thread at a time.
+ * Blocking   Decoding a frame takes 0.1 to 30 ms for 512 x 512 x 16 bit.
+ * Errors     NOT_FOUND: the file has no pixels.  UNSUPPORTED: an encoding that we do not read.
+ *            CORRUPT: damaged or cut off pixels.  LIMIT: a frame larger than frame_bytes_max.
+ *            INVALID: contradicting attributes, or no such frame.
+ * Units      Millimetres; frames count from 0.
  */
 #pragma once
 
@@ -71,8 +73,9 @@ typedef struct CorDicomFrame CorDicomFrame;
 
 /* How to decode; bits. */
 #define COR_DICOM_PALETTE_TO_RGB (1u << 0) /* palette colours as RGB8 instead of indices */
-#define COR_DICOM_KEEP_SAMPLES                                                                    \
-    (1u << 1) /* colour wider than 8 bits as it is: a plane of columns * 3 samples, no conversion \
+#define COR_DICOM_KEEP_SAMPLES \
+    (1u                        \
+     << 1) /* colour wider than 8 bits as it is: a plane of columns * 3 samples, no conversion \
                */
 
 /** Tell what the pixels are.  NOT_FOUND if there are none; LIMIT if a frame would be too large. */

@@ -5,10 +5,10 @@
  * files.  Places are kept as numbers, for comparing, and as the text that the source has, so that
  * an object lies exactly where its source lies.
  *
- * Threads    Thread-safe.
- * Blocking   No.
- * Errors     INVALID: a UID is missing or illegal, or there is no such frame.  NOT_FOUND: no
- * pixels. Units      Millimetres, in the patient's coordinates.
+ * Threads   Thread-safe.
+ * Blocking  No.
+ * Errors    INVALID: a UID is missing or illegal, or there is no such frame.  NOT_FOUND: no pixels.
+ * Units     Millimetres, in the patient's coordinates.
  */
 #pragma once
 

@@ -11,11 +11,14 @@
  * Ownership  cor_dicom_open_*() give an object to free.  Memory given to cor_dicom_open_memory()
  *            stays the caller's and must outlive the object and must not change.
  * Threads    cor_dicom_init(): once, before there are threads.  CorDicom: Thread-safe, since
- * nothing changes after opening. Blocking   Only on page faults of a mapped file. Errors CORRUPT:
- * the bytes break the format, the text names the element.  UNSUPPORTED: legal, but we do not do it.
- * LIMIT: larger than allowed.  INVALID: an attribute that we need is missing or illegal.  Texts
- * never hold values other than UIDs and numbers (invariant 7). Units      Lengths and offsets are
- * bytes.  Offsets count from the start of the file or, in a deflated one, of the inflated data set.
+ *            nothing changes after opening.
+ * Blocking   Only on page faults of a mapped file.
+ * Errors     CORRUPT: the bytes break the format, the text names the element.  UNSUPPORTED: legal,
+ *            but we do not do it.  LIMIT: larger than allowed.  INVALID: an attribute that we need
+ *            is missing or illegal.  Texts never hold values other than UIDs and numbers (invariant
+ *            7).
+ * Units      Lengths and offsets are bytes.  Offsets count from the start of the file or, in a
+ *            deflated one, of the inflated data set.
  */
 #pragma once
 

@@ -25,7 +25,7 @@
 #include <stddef.h>
 
 #define COR_ACCEPT_RANGES_MAX ((size_t) 32) /* further ones are ignored */
-#define COR_ACCEPT_TYPE_SIZE                                            \
+#define COR_ACCEPT_TYPE_SIZE \
     ((size_t) 64) /* a media type with its NUL; longer ones are ignored \
                    */
 #define COR_ACCEPT_NONE SIZE_MAX

@@ -13,10 +13,11 @@
  *
  * Ownership  A CorPart owns its descriptor, bytes and runs: cor_dicomweb_priv_part_done().
  * Threads    describe() and open() are called one at a time; but once the first part is open, and
- * if made_bytes_max says so, the next ones that have to be made are opened at once, on threads of
- * the offload and while describe() runs. Blocking   Parts in files are opened and read on the HTTP
- * server's threads. Errors     A failure of the first part is answered; later ones cut the
- * connection. Units      Bytes.
+ *            if made_bytes_max says so, the next ones that have to be made are opened at once, on
+ *            threads of the offload and while describe() runs.
+ * Blocking   Parts in files are opened and read on the HTTP server's threads.
+ * Errors     A failure of the first part is answered; later ones cut the connection.
+ * Units      Bytes.
  */
 #pragma once
 

@@ -5,9 +5,11 @@
  * meanwhile waits for that.  What was used longest ago goes first when there is no more room.
  *
  * Ownership  cor_dicomweb_priv_render_cache_new() gives a cache to free.  Pictures are shared
- * bytes. Threads    Thread-safe. Blocking   begin() waits while another thread makes the same
- * picture; the others never. Errors     NOMEM of new(); later it only means that something is not
- * kept. Units      Bytes.
+ *            bytes.
+ * Threads    Thread-safe.
+ * Blocking   begin() waits while another thread makes the same picture; the others never.
+ * Errors     NOMEM of new(); later it only means that something is not kept.
+ * Units      Bytes.
  */
 #pragma once
 

@@ -5,8 +5,9 @@
  *
  * Order      First come, first served.
  * Ownership  cor_dicomweb_priv_stow_gate_new() gives an object to free.  A waiter is its user's,
- * and must have left before it goes. Threads    CorStowGate: Thread-safe.  CorStowWaiter: its
- * members are the gate's. Blocking   Never.
+ *            and must have left before it goes.
+ * Threads    CorStowGate: Thread-safe.  CorStowWaiter: its members are the gate's.
+ * Blocking   Never.
  */
 #pragma once
 

@@ -6,19 +6,20 @@
  * and nothing else.  There are several pools ("jobs", "viewers"), so that a long series never keeps
  * somebody waiting for a picture.
  *
- * Order       Leases are given in the order in which they were asked for.  The most recently used
- *             idle host goes first, so that the others can be given up.
- * Ownership   cor_host_pool_new() gives a pool to free; cor_host_pool_lease() a lease to release
- *             before the pool is freed.  Descriptors given in are borrowed for the call.
- * Threads     CorHostPool: Thread-safe.  CorHostLease: One thread at a time, except
- *             cor_host_lease_cancel(), which any thread may call while the lease is held.
- * Blocking    Calls block until the host has answered, at most as long as their timeout plus two
- *             seconds for the end of a host that had to be killed.  Not for the WebSocket thread.
- * Errors      HOST_LOST: the host crashed, outgrew its memory, hung or broke the protocol;
- *             cor_host_lease_failure() says which.  CANCELLED: cor_host_lease_cancel().  TIMEOUT:
- * no host came free in time.  UNAVAILABLE: hosts cannot be started at the moment, the text says
- * why.  INVALID, UNSUPPORTED, CORRUPT, LIMIT, NOT_FOUND: the host's own answer about the input.
- * What a callback failed with comes back as it is. Units       Milliseconds, bytes.
+ * Order      Leases are given in the order in which they were asked for.  The most recently used
+ *            idle host goes first, so that the others can be given up.
+ * Ownership  cor_host_pool_new() gives a pool to free; cor_host_pool_lease() a lease to release
+ *            before the pool is freed.  Descriptors given in are borrowed for the call.
+ * Threads    CorHostPool: Thread-safe.  CorHostLease: One thread at a time, except
+ *            cor_host_lease_cancel(), which any thread may call while the lease is held.
+ * Blocking   Calls block until the host has answered, at most as long as their timeout plus two
+ *            seconds for the end of a host that had to be killed.  Not for the WebSocket thread.
+ * Errors     HOST_LOST: the host crashed, outgrew its memory, hung or broke the protocol;
+ *            cor_host_lease_failure() says which.  CANCELLED: cor_host_lease_cancel().  TIMEOUT: no
+ *            host came free in time.  UNAVAILABLE: hosts cannot be started at the moment, the text
+ *            says why.  INVALID, UNSUPPORTED, CORRUPT, LIMIT, NOT_FOUND: the host's own answer
+ *            about the input.  What a callback failed with comes back as it is.
+ * Units      Milliseconds, bytes.
  */
 #pragma once
 

@@ -7,8 +7,9 @@
  *
  * Ownership  cor_host_priv_process_start() gives a process to end and then to close.
  * Threads    One thread at a time, except cor_host_priv_process_kill() and _memory(), which any
- * thread may call until _close(). Blocking   _start() for about a millisecond, _end() for at most
- * grace_ms and two seconds. Errors     UNAVAILABLE: the system cannot start another process now.
+ *            thread may call until _close().
+ * Blocking   _start() for about a millisecond, _end() for at most grace_ms and two seconds.
+ * Errors     UNAVAILABLE: the system cannot start another process now.
  * Units      Milliseconds, bytes.
  */
 #pragma once

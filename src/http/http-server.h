@@ -34,7 +34,7 @@ typedef struct CorHttpServer CorHttpServer;
 /* Flags of a route. */
 #define COR_HTTP_PUBLIC (1u << 0) /* no token needed (presigned, health, static files) */
 #define COR_HTTP_TICKET (1u << 1) /* ?ticket= may stand for the token (EventSource) */
-#define COR_HTTP_WEBSOCKET                                                \
+#define COR_HTTP_WEBSOCKET \
     (1u << 2) /* foreign origin is 403; sub-protocol "bearer.<token>" and \
                  ticket may stand for the token */
 

@@ -6,7 +6,9 @@
  * erosion is told that everything is.
  *
  * Ownership  Everything belongs to the caller.  Scratch is zeroed once, before its first use, and
- * has no meaning afterwards. Threads    Thread-safe. Errors     None.
+ *            has no meaning afterwards.
+ * Threads    Thread-safe.
+ * Errors     None.
  */
 #pragma once
 

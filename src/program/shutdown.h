@@ -5,10 +5,11 @@
  * at once, as if nothing had been caught; everything accepted is durable, so that is safe
  * (invariant 1).  SIGPIPE and SIGHUP are ignored.
  *
- * Threads    One thread at a time: main.  cor_shutdown_request() and cor_shutdown_is_asked():
- * Thread-safe. Blocking   cor_shutdown_wait() waits. Children   inherit the blocked signals:
- * whoever spawns resets the mask (POSIX_SPAWN_SETSIGMASK) and SIGPIPE and SIGHUP
- * (POSIX_SPAWN_SETSIGDEF).
+ * Threads   One thread at a time: main. cor_shutdown_request() and cor_shutdown_is_asked():
+ *           Thread-safe.
+ * Blocking  cor_shutdown_wait() waits.
+ * Children  inherit the blocked signals: whoever spawns resets the mask (POSIX_SPAWN_SETSIGMASK)
+ *           and SIGPIPE and SIGHUP (POSIX_SPAWN_SETSIGDEF).
  */
 #pragma once
 

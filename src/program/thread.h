@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COR_THREAD_STACK_SMALL                                         \
+#define COR_THREAD_STACK_SMALL \
     ((size_t) 128 * 1024) /* for threads that only wait and call ports \
                            */
 
