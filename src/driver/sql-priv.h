@@ -10,6 +10,7 @@
 #include "driver/sql.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 
@@ -37,7 +38,32 @@ struct CorSqlTxn {
 };
 
 /* A write on its way through the writer thread. */
-typedef struct CorSqlRequest CorSqlRequest;
+typedef struct CorSqlRequest {
+    CorSqlRun *run;
+    CorSqlDone *done;
+    void *arg;
+    CorSqlDurability durability;
+    bool is_async; /* malloc()ed, nobody waits */
+    bool is_ok;
+    CorError err;
+    struct CorSqlRequest *next; /* guarded by the line's mutex */
+    bool is_taken;              /* guarded by the line's mutex */
+    sem_t finished;             /* not of a write that nobody waits for */
+    atomic_bool is_finished;    /* set before finished */
+} CorSqlRequest;
+
+/* Those that wait: sql-line.c. */
+typedef struct CorSqlLine {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    CorSqlRequest *first; /* guarded by mutex, as all below */
+    CorSqlRequest *last;
+    size_t len;
+    size_t announced; /* writes that will be there in a moment */
+    bool is_ending;
+    bool is_idle;      /* the thread waits for anything, or is about to */
+    bool is_lingering; /* it waits for what is announced */
+} CorSqlLine;
 
 /* A thread with a connection of its own that moves the log into the main file. */
 typedef struct CorSqlCheckpointer {
@@ -79,14 +105,10 @@ typedef struct CorSqlWriter {
     pthread_t thread;
     bool never_sync;
 
+    CorSqlLine line;
+
     pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    CorSqlRequest *first; /* guarded by mutex, as all below */
-    CorSqlRequest *last;
-    size_t pending;
-    bool is_stopping;
-    bool is_idle; /* the thread waits, or is about to */
-    int fail_run;
+    int fail_run; /* guarded by mutex, as those below */
     int fail_commit;
     int64_t commits;
     int64_t synced;
@@ -131,6 +153,32 @@ void cor_sql_priv_disconnect(CorSqlTxn *txn);
 
 /** Give a connection the SQL function of cor_sql_bind_match(). */
 COR_MUSTCHECK bool cor_sql_priv_add_match(CorSqlTxn *txn, CorError *err);
+
+void cor_sql_priv_line_init(CorSqlLine *line);
+void cor_sql_priv_line_done(CorSqlLine *line);
+
+/** Put a write at the end of the line.  UNAVAILABLE: it is full.
+ *
+ * @param is_announced  it was announced, and is not any more, whatever this returns */
+COR_MUSTCHECK bool cor_sql_priv_line_put(CorSqlLine *line, CorSqlRequest *request,
+                                         bool is_announced, CorError *err);
+
+/** Take a write out of the line again; false if the writer has it. */
+bool cor_sql_priv_line_take_back(CorSqlLine *line, CorSqlRequest *request);
+
+void cor_sql_priv_line_announce(CorSqlLine *line);
+
+/** What was announced does not come. */
+void cor_sql_priv_line_withdraw(CorSqlLine *line);
+
+/** Nothing will be put any more. */
+void cor_sql_priv_line_end(CorSqlLine *line);
+
+/** Wait for the next group and take it: a chain by next.
+ *
+ * @param until_ms     on the clock of cor_time_ms(): NULL if nothing came by then; 0: no bound
+ * @param ret_is_over  receives whether the line is empty and has ended */
+CorSqlRequest *cor_sql_priv_line_take(CorSqlLine *line, int64_t until_ms, bool *ret_is_over);
 
 /** Call everybody who watches. */
 void cor_sql_priv_tell_watchers(CorSqlWatchers *watchers);

@@ -30,8 +30,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -39,24 +37,9 @@
 #include "base/array.h"
 #include "base/time.h"
 
-#define GROUP_MAX 1024              /* writes per commit */
 #define CHECKPOINT_PAGES 4000       /* 16 MB: ask for a checkpoint */
 #define CHECKPOINT_AGAIN_PAGES 1000 /* and again after 4 MB more */
 #define CHECKPOINT_OWN_PAGES 16000  /* 64 MB: make one before the next group */
-
-struct CorSqlRequest {
-    CorSqlRun *run;
-    CorSqlDone *done;
-    void *arg;
-    CorSqlDurability durability;
-    bool is_async; /* malloc()ed, nobody waits */
-    bool is_ok;
-    CorError err;
-    CorSqlRequest *next;     /* guarded by the writer's mutex */
-    bool is_taken;           /* guarded by the writer's mutex */
-    sem_t finished;          /* not of a write that nobody waits for */
-    atomic_bool is_finished; /* set before finished */
-};
 
 static int note_log_pages(void *arg, sqlite3 *conn, const char *name, int pages)
 {
@@ -310,51 +293,19 @@ static void finish(CorSqlRequest *request)
     (void) sem_post(&request->finished);
 }
 
-/* Wait for something to do; false if nothing came in the time that commits may stay unsynced. */
-static bool wait_for_work(CorSqlWriter *writer)
-{
-    int64_t due_ms = writer->unsynced_since_ms + COR_SQL_RELAXED_MS;
-    struct timespec due = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
-    int rc = 0;
-
-    writer->is_idle = true;
-    while (!writer->first && !writer->is_stopping && rc != ETIMEDOUT) {
-        rc = writer->unsynced_since_ms > 0
-                 ? pthread_cond_timedwait(&writer->wake, &writer->mutex, &due)
-                 : pthread_cond_wait(&writer->wake, &writer->mutex);
-    }
-    writer->is_idle = false;
-    return writer->first || writer->is_stopping;
-}
-
 /* The next group, or NULL when there is nothing left and the thread shall end. */
 static CorSqlRequest *take_group(CorSqlWriter *writer)
 {
-    CorSqlRequest *last = NULL;
-    size_t len = 0;
-
-    pthread_mutex_lock(&writer->mutex);
-    while (!wait_for_work(writer)) {
-        pthread_mutex_unlock(&writer->mutex);
+    for (;;) {
+        int64_t since_ms = writer->unsynced_since_ms;
+        bool is_over = false;
+        CorSqlRequest *group = cor_sql_priv_line_take(
+            &writer->line, since_ms > 0 ? since_ms + COR_SQL_RELAXED_MS : 0, &is_over);
+        if (group || is_over) {
+            return group;
+        }
         catch_up_if_overdue(writer);
-        pthread_mutex_lock(&writer->mutex);
     }
-    CorSqlRequest *group = writer->first;
-    for (CorSqlRequest *request = group; request && len < GROUP_MAX; request = request->next) {
-        request->is_taken = true;
-        last = request;
-        len++;
-    }
-    if (last) {
-        writer->first = last->next;
-        last->next = NULL;
-        writer->pending -= len;
-    }
-    if (!writer->first) {
-        writer->last = NULL;
-    }
-    pthread_mutex_unlock(&writer->mutex);
-    return group;
 }
 
 static void care_for_log(CorSqlWriter *writer)
@@ -398,8 +349,6 @@ static void *writer_main(void *arg)
 bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, CorSqlTxn *checkpoint_txn,
                                bool never_sync, CorError *err)
 {
-    pthread_condattr_t attributes;
-
     writer->txn = txn;
     writer->never_sync = never_sync;
     writer->syncs = !never_sync;
@@ -411,10 +360,7 @@ bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, CorSqlTxn *
     sqlite3_wal_hook(txn->conn, note_log_pages, writer);
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_mutex_init(&writer->watchers.mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* as cor_time_ms() */
-    pthread_cond_init(&writer->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cor_sql_priv_line_init(&writer->line);
     if (!cor_sql_priv_checkpointer_start(&writer->checkpointer, checkpoint_txn, &writer->lost_sync,
                                          err)) {
         goto out;
@@ -425,7 +371,7 @@ bool cor_sql_priv_writer_start(CorSqlWriter *writer, CorSqlTxn *txn, CorSqlTxn *
     writer->checkpointer.txn = NULL; /* still the caller's */
     cor_sql_priv_checkpointer_stop(&writer->checkpointer);
 out:
-    pthread_cond_destroy(&writer->wake);
+    cor_sql_priv_line_done(&writer->line);
     pthread_mutex_destroy(&writer->watchers.mutex);
     pthread_mutex_destroy(&writer->mutex);
     return false;
@@ -433,59 +379,13 @@ out:
 
 void cor_sql_priv_writer_stop(CorSqlWriter *writer)
 {
-    pthread_mutex_lock(&writer->mutex);
-    writer->is_stopping = true;
-    pthread_cond_signal(&writer->wake);
-    pthread_mutex_unlock(&writer->mutex);
+    cor_sql_priv_line_end(&writer->line);
     pthread_join(writer->thread, NULL);
     cor_sql_priv_checkpointer_stop(&writer->checkpointer);
-    pthread_cond_destroy(&writer->wake);
+    cor_sql_priv_line_done(&writer->line);
     pthread_mutex_destroy(&writer->watchers.mutex);
     pthread_mutex_destroy(&writer->mutex);
     cor_sql_priv_disconnect(writer->txn);
-}
-
-static bool hand_over(CorSqlWriter *writer, CorSqlRequest *request, CorError *err)
-{
-    pthread_mutex_lock(&writer->mutex);
-    bool is_full = writer->pending >= COR_SQL_PENDING_MAX;
-    bool is_idle = writer->is_idle;
-    if (!is_full) {
-        *(writer->last ? &writer->last->next : &writer->first) = request;
-        writer->last = request;
-        writer->pending++;
-    }
-    pthread_mutex_unlock(&writer->mutex);
-    if (!is_full && is_idle) {
-        pthread_cond_signal(&writer->wake); /* unlocked: who wakes shall not wait for it */
-    }
-    return !is_full || cor_fail(err, COR_ERR_UNAVAILABLE, "too many writes wait for the database");
-}
-
-/* Take a request out of the line; false if the writer has it. */
-static bool take_back(CorSqlWriter *writer, CorSqlRequest *request)
-{
-    CorSqlRequest *before = NULL;
-    bool is_taken = false;
-
-    pthread_mutex_lock(&writer->mutex);
-    is_taken = request->is_taken;
-    if (!is_taken) {
-        for (CorSqlRequest *at = writer->first; at != request; at = at->next) {
-            before = at;
-        }
-        if (before) {
-            before->next = request->next;
-        } else {
-            writer->first = request->next;
-        }
-        if (writer->last == request) {
-            writer->last = before;
-        }
-        writer->pending--;
-    }
-    pthread_mutex_unlock(&writer->mutex);
-    return !is_taken;
 }
 
 static bool wait_until(CorSqlRequest *request, const struct timespec *until)
@@ -510,35 +410,61 @@ static bool wait_finished(CorSqlWriter *writer, CorSqlRequest *request)
         return true;
     }
     /* Either it was not begun, or it runs: the disk answers or fails. */
-    return !take_back(writer, request) && wait_until(request, NULL);
+    return !cor_sql_priv_line_take_back(&writer->line, request) && wait_until(request, NULL);
+}
+
+/* Hand over a write, do something else meanwhile, and wait for it; the request receives how it
+ * went. */
+static void write_and_wait(CorSqlWriter *writer, CorSqlRequest *request, bool is_announced,
+                           void (*meanwhile)(void *arg))
+{
+    if (pthread_equal(pthread_self(), writer->thread)) {
+        (void) cor_fail(&request->err, COR_ERR_BUG, "the writer thread would wait for itself");
+        return;
+    }
+    (void) sem_init(&request->finished, 0, 0);
+    if (cor_sql_priv_line_put(&writer->line, request, is_announced, &request->err)) {
+        if (meanwhile) {
+            meanwhile(request->arg);
+        }
+        if (!wait_finished(writer, request)) {
+            (void) cor_fail(&request->err, COR_ERR_TIMEOUT,
+                            "the database did not come to this write");
+        }
+    }
+    (void) sem_destroy(&request->finished);
 }
 
 bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
                         CorSqlDurability durability, CorError *err)
 {
     CorSqlRequest request = {.run = run, .done = done, .arg = arg, .durability = durability};
-    bool is_ok = false;
 
     assert(db && run);
 
-    if (pthread_equal(pthread_self(), db->writer.thread)) {
-        return cor_fail(err, COR_ERR_BUG, "the writer thread would wait for itself");
-    }
-    (void) sem_init(&request.finished, 0, 0);
-    if (!hand_over(&db->writer, &request, &request.err)) {
-        goto out;
-    }
-    if (!wait_finished(&db->writer, &request)) {
-        cor_fail(&request.err, COR_ERR_TIMEOUT, "the database did not come to this write");
-        goto out;
-    }
-    is_ok = request.is_ok;
-out:
-    (void) sem_destroy(&request.finished);
-    if (!is_ok && err) {
-        *err = request.err;
-    }
-    return is_ok;
+    write_and_wait(&db->writer, &request, false, NULL);
+    return request.is_ok || cor_fail(err, request.err.code, "%s", request.err.text);
+}
+
+void cor_sql_announce(CorSql *db)
+{
+    cor_sql_priv_line_announce(&db->writer.line);
+}
+
+void cor_sql_withdraw(CorSql *db)
+{
+    cor_sql_priv_line_withdraw(&db->writer.line);
+}
+
+bool cor_sql_write_beside(CorSql *db, CorSqlRun *run, void (*meanwhile)(void *arg), void *arg,
+                          CorSqlDurability durability, CorError *err)
+{
+    CorSqlRequest request = {.run = run, .arg = arg, .durability = durability};
+
+    assert(db && run && meanwhile);
+
+    write_and_wait(&db->writer, &request, true, meanwhile);
+    return request.is_ok || cor_fail(err, request.err.code, "%s", request.err.text);
 }
 
 bool cor_sql_write(CorSql *db, CorSqlRun *run, void *arg, CorSqlDurability durability,
@@ -562,7 +488,7 @@ bool cor_sql_write_async(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg
     request->arg = arg;
     request->durability = durability;
     request->is_async = true;
-    if (!hand_over(&db->writer, request, err)) {
+    if (!cor_sql_priv_line_put(&db->writer.line, request, false, err)) {
         free(request);
         return false;
     }

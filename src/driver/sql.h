@@ -12,19 +12,22 @@
  *             (kill -9), is ordered after everything committed before it and before everything
  *             committed after it, and that a power cut within COR_SQL_RELAXED_MS may undo it
  *             unless a SYNCED write was committed meanwhile.  So RELAXED is for what may happen
- *             twice: a claim, an acknowledgement, "mark as sent".  A power cut never keeps a later
- * commit and loses an earlier one. See docs/decisions/relaxed-commits.md. If COMMIT itself fails
- * (full or read-only disk), all writes of that group fail with UNAVAILABLE, nothing of them is
- * kept, and the next group tries again by itself. Ownership   cor_sql_open() gives a reference to
- * close with cor_sql_close(); opens of the same file within the process share one object.
- * Statements belong to their transaction. Threads     CorSql: Thread-safe. CorSqlTxn, CorSqlStmt:
- * One thread at a time (they live only inside the function that got them). Blocking cor_sql_write()
- * waits for the commit, at most COR_SQL_WRITE_WAIT_MS for its turn. cor_sql_read() waits at most
- * COR_SQL_READ_WAIT_MS for a connection and is cut off after COR_SQL_READ_TIME_MS. Not for the
- * WebSocket thread, which uses cor_sql_write_async(). Errors      Full or failing disk, read-only,
- * cannot open, busy: UNAVAILABLE.  Damaged: CORRUPT. A violated constraint: CONFLICT.  Interrupted:
- * TIMEOUT.  Misused statement: BUG. Units       Durations are milliseconds.  Parameters count from
- * 1, columns from 0, as in SQLite.
+ *             twice (a claim, an acknowledgement, "mark as sent"), or can be made again from what
+ *             is durable.  A power cut never keeps a later commit and loses an earlier one.
+ *             See docs/decisions/relaxed-commits.md.
+ *             If COMMIT itself fails (full or read-only disk), all writes of that group fail with
+ *             UNAVAILABLE, nothing of them is kept, and the next group tries again by itself.
+ * Ownership   cor_sql_open() gives a reference to close with cor_sql_close(); opens of the same
+ *             file within the process share one object.  Statements belong to their transaction.
+ * Threads     CorSql: Thread-safe.  CorSqlTxn, CorSqlStmt: One thread at a time (they live only
+ *             inside the function that got them).
+ * Blocking    cor_sql_write() waits for the commit, at most COR_SQL_WRITE_WAIT_MS for its turn.
+ *             cor_sql_read() waits at most COR_SQL_READ_WAIT_MS for a connection and is cut off
+ *             after COR_SQL_READ_TIME_MS.  Not for the WebSocket thread, which uses
+ *             cor_sql_write_async().
+ * Errors      Full or failing disk, read-only, cannot open, busy: UNAVAILABLE.  Damaged: CORRUPT.
+ *             A violated constraint: CONFLICT.  Interrupted: TIMEOUT.  Misused statement: BUG.
+ * Units       Durations are milliseconds.  Parameters count from 1, columns from 0, as in SQLite.
  *
  * A write looks like this:
  *
@@ -117,6 +120,24 @@ COR_MUSTCHECK bool cor_sql_write(CorSql *db, CorSqlRun *run, void *arg, CorSqlDu
  */
 COR_MUSTCHECK bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
                                       CorSqlDurability durability, CorError *err);
+
+/**
+ * Tell that a write of this thread will be handed over in a moment, when something has been done
+ * that takes a millisecond: commits that are about to be made wait for it, up to two of them, and
+ * it shares one.  cor_sql_write_beside() must follow, or cor_sql_withdraw().
+ */
+void cor_sql_announce(CorSql *db);
+void cor_sql_withdraw(CorSql *db);
+
+/**
+ * Hand over the write that was announced, do something else meanwhile, and wait for the commit: as
+ * cor_sql_write().
+ *
+ * @param meanwhile  called in this thread with arg, which both share, while the write runs; not
+ *                   called if it was not handed over
+ */
+COR_MUSTCHECK bool cor_sql_write_beside(CorSql *db, CorSqlRun *run, void (*meanwhile)(void *arg),
+                                        void *arg, CorSqlDurability durability, CorError *err);
 
 /**
  * Hand over a write and return at once.  If this returns true, done (may be NULL) will be called

@@ -472,6 +472,51 @@ static void waiting_for_a_write_on_the_writer_thread_is_refused(void **state)
     assert_int_equal(count(fixture->db), 1);
 }
 
+typedef struct Beside {
+    CorSql *db;
+    const char *name;
+    int64_t seen; /* by the one that is done beside it; -1: it was not called */
+} Beside;
+
+static bool insert_beside(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    const Beside *beside = arg;
+
+    return insert_item(txn, (void *) (uintptr_t) beside->name, err);
+}
+
+static void look_beside(void *arg)
+{
+    Beside *beside = arg;
+
+    beside->seen = count(beside->db);
+}
+
+static void something_else_is_done_while_a_write_is_committed(void **state)
+{
+    Fixture *fixture = *state;
+    Beside beside = {.db = fixture->db, .name = "one", .seen = -1};
+    CorError err = {0};
+
+    cor_sql_announce(fixture->db);
+    assert_true(cor_sql_write_beside(fixture->db, insert_beside, look_beside, &beside,
+                                     COR_SQL_SYNCED, &err));
+    assert_true(beside.seen == 0 || beside.seen == 1);
+    assert_int_equal(count(fixture->db), 1);
+
+    beside.seen = -1; /* also beside one that fails */
+    cor_sql_announce(fixture->db);
+    assert_false(cor_sql_write_beside(fixture->db, insert_beside, look_beside, &beside,
+                                      COR_SQL_SYNCED, &err));
+    assert_int_equal(err.code, COR_ERR_CONFLICT);
+    assert_int_equal(beside.seen, 1);
+
+    cor_sql_announce(fixture->db); /* nobody waits for what does not come */
+    assert_true(cor_sql_write(fixture->db, insert_item, "two", COR_SQL_SYNCED, &err));
+    cor_sql_withdraw(fixture->db);
+    assert_int_equal(count(fixture->db), 2);
+}
+
 /* ---- damage ---- */
 
 /* In another process: insert items and be killed.  With "close" the log is emptied first. */
@@ -719,6 +764,7 @@ int main(int argc, char **argv)
         WITH_DB(writers_and_readers_in_many_threads_lose_nothing),
         WITH_DB(the_log_is_moved_into_the_main_file_and_does_not_grow_for_ever),
         WITH_DB(waiting_for_a_write_on_the_writer_thread_is_refused),
+        WITH_DB(something_else_is_done_while_a_write_is_committed),
         WITH_DB(everything_committed_survives_kill_9),
         WITH_DB(a_cut_log_loses_only_its_tail),
         WITH_DB(a_damaged_bit_in_the_log_loses_only_what_follows_it),
