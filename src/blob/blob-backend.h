@@ -31,6 +31,8 @@ typedef struct CorBlobNew {
     int file;
     const char *name; /* in temp_dir */
     const uint8_t *sha256;
+    bool may_be_unsynced; /* the caller will fsync() the file, if that is all that is left to do */
+    bool is_unsynced;     /* receives whether it has to */
 } CorBlobNew;
 
 typedef struct CorBlobBackend {
@@ -46,7 +48,7 @@ typedef struct CorBlobBackend {
 
     /* Optional; NULL if put_file() serves.  As put_file() for a file in the store's own temp_dir,
      * which is complete but not synced; on true its name is gone from there. */
-    bool (*publish)(CorBlobStore *store, const CorBlobTarget *target, const CorBlobNew *file,
+    bool (*publish)(CorBlobStore *store, const CorBlobTarget *target, CorBlobNew *file,
                     CorError *err);
 
     /* Required.  A read-only descriptor that the caller closes, with size, time and ETag. NOT_FOUND
@@ -62,6 +64,10 @@ typedef struct CorBlobBackend {
      * after are never NULL. */
     bool (*list)(CorBlobStore *store, const char *bucket, const CorBlobListOptions *options,
                  CorKeys *keys, CorError *err);
+
+    /* Optional; NULL if the store does not know. */
+    bool (*list_changed)(CorBlobStore *store, const char *bucket, int64_t since_unix_ms,
+                         CorBlobVisit *visit, void *context, CorError *err);
 
     /* Optional; NULL if nothing shows under a key before it is durable. */
     bool (*settle)(CorBlobStore *store, const char *bucket, const char *key,

@@ -24,12 +24,13 @@
 typedef struct CorBlobDirect {
     aio_context_t context; /* 0: none */
     bool is_begun;
-    bool is_running; /* the kernel has it */
-    int file;        /* borrowed */
+    int file; /* borrowed */
     const uint8_t *data;
-    size_t head;    /* bytes in whole pages */
-    size_t written; /* of the head */
-    int why;        /* errno value of what went wrong; 0 */
+    size_t size;   /* of the file, when all is given */
+    size_t given;  /* of whole pages: what the kernel has got, or might have */
+    size_t intact; /* of these: what is not known to have failed */
+    int pieces;    /* that the kernel has */
+    int why;       /* errno value of what went wrong; 0 */
 } CorBlobDirect;
 
 /** Prepare for many files, one after the other.  Without memory for it each one waits. */
@@ -49,16 +50,22 @@ COR_MUSTCHECK bool cor_blob_priv_direct_write(int file, const void *data, size_t
                                               bool *ret_done, CorError *err);
 
 /**
- * Begin to fill an empty file.  What goes wrong is told in the end.
+ * Let the disk begin with the first bytes of an empty file, once.  What goes wrong is told in the
+ * end.
  *
  * @param data  at a page's start
+ * @param size  whole pages; more may be written behind them
  */
+void cor_blob_priv_direct_ahead(CorBlobDirect *direct, int file, const void *data, size_t size);
+
+/** Let the disk go on with the rest of the file, or begin with all of it: nothing comes behind. */
 void cor_blob_priv_direct_begin(CorBlobDirect *direct, int file, const void *data, size_t size);
 
 /**
- * Wait until all is in the file.
+ * Wait until what was given is in the file.
  *
- * @param ret_done  false if the file system does not do this, or nothing was begun: the file is
- * empty then
+ * @param ret_written  receives how many bytes that is, from the start.  0 if nothing was begun, or
+ *                     if the file system does not do this: the file is empty then
  */
-COR_MUSTCHECK bool cor_blob_priv_direct_end(CorBlobDirect *direct, bool *ret_done, CorError *err);
+COR_MUSTCHECK bool cor_blob_priv_direct_end(CorBlobDirect *direct, size_t *ret_written,
+                                            CorError *err);

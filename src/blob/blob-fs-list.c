@@ -97,8 +97,7 @@ static bool is_wanted(const CorBlobListOptions *options, const char *path, bool 
     return strcmp(path, options->after) > 0 || (is_folder && starts_with(options->after, path));
 }
 
-/* Is it a plain file, a folder, or nothing of ours? */
-static unsigned char kind_of(int folder, const struct dirent *entry)
+unsigned char cor_blob_priv_fs_kind(int folder, const struct dirent *entry)
 {
     struct stat info;
 
@@ -115,7 +114,7 @@ static unsigned char kind_of(int folder, const struct dirent *entry)
 static bool take_entry(Walk *walk, DIR *dir, const struct dirent *entry, const char *last,
                        Batch *batch, CorError *err)
 {
-    unsigned char kind = kind_of(dirfd(dir), entry);
+    unsigned char kind = cor_blob_priv_fs_kind(dirfd(dir), entry);
     size_t len = strlen(entry->d_name);
     char *name = walk->path + walk->path_len;
 

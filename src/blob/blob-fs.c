@@ -227,7 +227,7 @@ static Placed place(CorBlobFs *store, const char *temp, int folder, const char *
 
 /* Give the file its name first and sync it then, which covers both: where the file system does that
  * (blob-mark.h), the folder is durable and nothing is replaced.  PLACE_AGAIN: it is not so here. */
-static Placed place_unsynced(CorBlobFs *store, const CorBlobNew *new, int folder, const char *name,
+static Placed place_unsynced(CorBlobFs *store, CorBlobNew *new, int folder, const char *name,
                              CorError *err)
 {
     CorBlobFolderId id = cor_blob_priv_folder_id(folder);
@@ -238,6 +238,10 @@ static Placed place_unsynced(CorBlobFs *store, const CorBlobNew *new, int folder
         renameat2(temp_dir, new->name, folder, name, RENAME_NOREPLACE) != 0) {
         return PLACE_AGAIN;
     }
+    if (new->may_be_unsynced) {
+        new->is_unsynced = true;
+        return PLACED;
+    }
     if (fsync(new->file) == 0) {
         return PLACED;
     }
@@ -247,7 +251,7 @@ static Placed place_unsynced(CorBlobFs *store, const CorBlobNew *new, int folder
 }
 
 /* Sync the file, give it its name, sync the folder and those above. */
-static Placed place_synced(CorBlobFs *store, const CorBlobTarget *target, const CorBlobNew *new,
+static Placed place_synced(CorBlobFs *store, const CorBlobTarget *target, CorBlobNew *new,
                            int folder, CorError *err)
 {
     char path[COR_KEY_SIZE];
@@ -271,7 +275,7 @@ static Placed place_synced(CorBlobFs *store, const CorBlobTarget *target, const 
 }
 
 /* One attempt to bring a temporary file under its key and make that durable. */
-static Placed place_once(CorBlobFs *store, const CorBlobTarget *target, const CorBlobNew *new,
+static Placed place_once(CorBlobFs *store, const CorBlobTarget *target, CorBlobNew *new,
                          CorError *err)
 {
     char folder[COR_KEY_SIZE];
@@ -295,7 +299,7 @@ static Placed place_once(CorBlobFs *store, const CorBlobTarget *target, const Co
     return placed == PLACE_AGAIN ? place_synced(store, target, new, fd, err) : placed;
 }
 
-static bool fs_publish(CorBlobStore *base, const CorBlobTarget *target, const CorBlobNew *new,
+static bool fs_publish(CorBlobStore *base, const CorBlobTarget *target, CorBlobNew *new,
                        CorError *err)
 {
     CorBlobFs *store = fs_of(base);
@@ -503,6 +507,7 @@ const CorBlobBackend cor_blob_priv_fs = {
     .open_object = fs_open_object,
     .head = fs_head,
     .list = cor_blob_priv_fs_list,
+    .list_changed = cor_blob_priv_fs_list_changed,
     .settle = fs_settle,
     .remove = fs_remove,
     .space = fs_space,

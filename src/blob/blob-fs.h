@@ -8,6 +8,8 @@
 #include "blob/blob-backend.h"
 #include "blob/blob-durable.h"
 
+#include <dirent.h>
+
 typedef struct CorBlobFs {
     CorBlobStore base; /* first */
     int root;
@@ -23,6 +25,13 @@ bool cor_blob_priv_fs_prepare(CorBlobFs *store, const char *path, CorError *err)
 
 /* Take our own folder of temporary files away. */
 void cor_blob_priv_fs_leave(CorBlobFs *store);
+
+/* Is an entry a plain file (DT_REG), a folder (DT_DIR), or nothing of ours? */
+unsigned char cor_blob_priv_fs_kind(int folder, const struct dirent *entry);
+
+/* Keys in folders that changed: blob-fs-changed.c. */
+bool cor_blob_priv_fs_list_changed(CorBlobStore *store, const char *bucket, int64_t since_unix_ms,
+                                   CorBlobVisit *visit, void *context, CorError *err);
 
 /* The page of keys, in order: blob-fs-list.c. */
 bool cor_blob_priv_fs_list(CorBlobStore *store, const char *bucket,

@@ -31,16 +31,17 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/copy.h"
 #include "base/hash.h"
 #include "base/id.h"
 #include "blob/blob-direct.h"
 #include "blob/blob-stage.h"
 
 enum {
-    DIRECT_MIN = 64 * 1024,        /* smaller ones gain nothing by going past the page cache */
-    COPY_CHUNK = 256 * 1024,       /* stays in the second-level cache between read and digest */
-    BUFFER_SIZE = 64 * 1024,       /* whole pages */
-    DIGEST_STEP = 64 * 1024,       /* of what is staged */
+    DIRECT_MIN = 64 * 1024,  /* smaller ones gain nothing by going past the page cache */
+    COPY_CHUNK = 256 * 1024, /* stays in the second-level cache between read and digest */
+    BUFFER_SIZE = 64 * 1024, /* whole pages */
+    AHEAD = 256 * 1024,      /* whole pages with which the disk begins while the rest comes in */
     WRITEBACK_CHUNK = 1024 * 1024, /* the disk starts while the network still sends */
     NANOSECONDS_PER_SECOND = 1000000000,
     NANOSECONDS_PER_MS = 1000000,
@@ -58,12 +59,13 @@ struct CorBlobTemp {
     bool is_read;              /* what is staged was opened: the stage ends there */
     uint64_t written;          /* bytes that are in the file; those behind are staged or buffered */
     uint64_t given_to_disk;    /* bytes whose writing was started */
-    uint64_t digested;         /* of what is staged */
     uint8_t *buffer;           /* BUFFER_SIZE bytes; NULL until needed */
     CorBlobDigest digest;      /* of what is in the file, or staged */
     int64_t published_unix_ms; /* its time as an object */
     bool is_broken;            /* a write failed: what is there is not what was given */
     bool is_published;
+    bool is_direct;   /* it was written past the page cache, all but the end of a page */
+    bool is_unsynced; /* it is published, and not synced */
 };
 
 bool cor_blob_temp_new(CorBlobStore *store, uint64_t max_bytes, CorBlobTemp **ret_temp,
@@ -177,21 +179,18 @@ static bool append(CorBlobTemp *temp, const uint8_t *data, size_t size, CorError
 
 /* --- in the stage --- */
 
-/* Digest what is staged, if it is at least so much. */
-static void digest_staged(CorBlobTemp *temp, uint64_t least_bytes)
-{
-    if (temp->size - temp->digested >= least_bytes) {
-        cor_blob_priv_digest_written(&temp->digest, temp->stage->data + temp->digested,
-                                     (size_t) (temp->size - temp->digested));
-        temp->digested = temp->size;
-    }
-}
-
+/* The disk and a host read it, this thread does not. */
 static void put_in_stage(CorBlobTemp *temp, const uint8_t *data, size_t size)
 {
-    memcpy(temp->stage->data + temp->size, data, size);
+    CorBlobStage *stage = temp->stage;
+    bool was_short = temp->size < AHEAD;
+
+    cor_copy_past_cache(stage->data + temp->size, data, size);
     temp->size += size;
-    digest_staged(temp, DIGEST_STEP);
+    cor_blob_priv_digest_written(&temp->digest, data, size);
+    if (was_short && temp->size >= AHEAD && cor_blob_priv_stage_is_alone(temp->store->stages)) {
+        cor_blob_priv_direct_ahead(&stage->direct, temp->file, stage->data, AHEAD);
+    }
 }
 
 /* Let the disk begin with what is staged, if it can meanwhile; it stays in the stage, where
@@ -199,18 +198,18 @@ static void put_in_stage(CorBlobTemp *temp, const uint8_t *data, size_t size)
  * the end, which costs less. */
 static bool begin_to_write(CorBlobTemp *temp, CorError *err)
 {
-    digest_staged(temp, 1);
+    CorBlobStage *stage = temp->stage;
+
     if (temp->is_writing) {
         return true;
     }
     if (temp->size < DIRECT_MIN) {
         temp->is_writing = true;
-        return write_all(temp, temp->stage->data, (size_t) temp->size, err);
+        return write_all(temp, stage->data, (size_t) temp->size, err);
     }
-    if (cor_blob_priv_stage_is_alone(temp->store->stages)) {
+    if (stage->direct.is_begun || cor_blob_priv_stage_is_alone(temp->store->stages)) {
         temp->is_writing = true;
-        cor_blob_priv_direct_begin(&temp->stage->direct, temp->file, temp->stage->data,
-                                   (size_t) temp->size);
+        cor_blob_priv_direct_begin(&stage->direct, temp->file, stage->data, (size_t) temp->size);
     }
     return true;
 }
@@ -225,28 +224,38 @@ static void leave_stage(CorBlobTemp *temp)
 /* Past the page cache, if the file system lets us; else nothing is in the file. */
 static bool write_direct(CorBlobTemp *temp, CorError *err)
 {
-    CorBlobStage *stage = temp->stage;
     bool is_done = false;
-    bool ok = temp->is_writing ? cor_blob_priv_direct_end(&stage->direct, &is_done, err)
-                               : cor_blob_priv_direct_write(temp->file, stage->data,
-                                                            (size_t) temp->size, &is_done, err);
+    bool ok = cor_blob_priv_direct_write(temp->file, temp->stage->data, (size_t) temp->size,
+                                         &is_done, err);
 
-    if (is_done) {
-        temp->written = temp->given_to_disk = temp->size;
-    }
+    temp->written = is_done ? temp->size : temp->written;
+    return ok;
+}
+
+/* Wait for what the disk has begun with. */
+static bool end_direct(CorBlobTemp *temp, CorError *err)
+{
+    size_t written = 0;
+    bool ok = cor_blob_priv_direct_end(&temp->stage->direct, &written, err);
+
+    temp->written = COR_MAX(temp->written, (uint64_t) written);
     return ok;
 }
 
 /* All that is staged is in the file. */
 static bool end_writing(CorBlobTemp *temp, bool is_direct, CorError *err)
 {
-    if (!temp->stage) {
+    CorBlobStage *stage = temp->stage;
+
+    if (!stage) {
         return true;
     }
-    digest_staged(temp, 1);
-    bool ok = (!temp->is_writing && !is_direct) || write_direct(temp, err);
-    ok = ok && write_all(temp, temp->stage->data + temp->written,
-                         (size_t) (temp->size - temp->written), err);
+    bool ok = stage->direct.is_begun ? end_direct(temp, err)
+                                     : !is_direct || temp->is_writing || write_direct(temp, err);
+    temp->given_to_disk = temp->written;
+    temp->is_direct = is_direct && temp->written == temp->size;
+    ok = ok &&
+         write_all(temp, stage->data + temp->written, (size_t) (temp->size - temp->written), err);
     temp->is_broken = !ok;
     leave_stage(temp);
     return ok;
@@ -254,12 +263,8 @@ static bool end_writing(CorBlobTemp *temp, bool is_direct, CorError *err)
 
 static void discard_staged(CorBlobTemp *temp)
 {
-    bool is_done = false;
-
     if (temp->stage) {
-        if (!cor_blob_priv_direct_end(&temp->stage->direct, &is_done, NULL)) {
-            temp->is_broken = true;
-        }
+        temp->is_broken = !end_direct(temp, NULL) || temp->is_broken;
         leave_stage(temp);
     }
 }
@@ -361,9 +366,6 @@ void cor_blob_temp_sha256(CorBlobTemp *temp, uint8_t ret_sha256[COR_SHA256_SIZE]
 {
     size_t buffered = temp->stage ? 0 : (size_t) (temp->size - temp->written);
 
-    if (temp->stage) {
-        digest_staged(temp, 1);
-    }
     if (!cor_blob_priv_digest_finish(&temp->digest, temp->buffer, buffered, ret_sha256)) {
         temp->is_broken = true;
     }
@@ -458,20 +460,20 @@ static struct timespec unique_time(CorBlobStore *store)
                              .tv_nsec = (long) (next % NANOSECONDS_PER_SECOND)};
 }
 
-bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *key, CorBlobMode mode,
-                           CorError *err)
+/* Bring the file under a key; it may be left unsynced if all of it is on the disk. */
+static bool publish(CorBlobTemp *temp, const CorBlobTarget *target, bool may_be_unsynced,
+                    CorError *err)
 {
     const CorBlobBackend *backend = temp->store->backend;
-    CorBlobTarget target = {.bucket = bucket, .key = key, .mode = mode};
     struct timespec times[2];
     CorBlobPut put;
 
     assert(!temp->is_published);
 
-    if (!cor_bucket_is_known(bucket)) {
+    if (!cor_bucket_is_known(target->bucket)) {
         return cor_fail(err, COR_ERR_INVALID, "there is no such bucket");
     }
-    if (!cor_key_check(key, err)) {
+    if (!cor_key_check(target->key, err)) {
         return false;
     }
     if (temp->is_broken) {
@@ -485,23 +487,52 @@ bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *ke
         return cor_fail(err, COR_ERR_IO, "a temporary file cannot be read");
     }
     if (!backend->publish) {
-        if (!backend->put_file(temp->store, &target, temp->file, &put, err)) {
+        if (!backend->put_file(temp->store, target, temp->file, &put, err)) {
             cor_error_wrap(err, "publish");
             return false;
         }
         return true; /* the file is discarded when it is freed */
     }
-    CorBlobNew complete = {.file = temp->file, .name = temp->name, .sha256 = put.sha256};
+    CorBlobNew complete = {.file = temp->file,
+                           .name = temp->name,
+                           .sha256 = put.sha256,
+                           .may_be_unsynced = may_be_unsynced && temp->is_direct};
     times[0] = times[1] = unique_time(temp->store);
     if (futimens(temp->file, times) != 0) {
         return cor_blob_priv_fail(err, errno, "set the time of a temporary file");
     }
-    if (!backend->publish(temp->store, &target, &complete, err)) {
+    if (!backend->publish(temp->store, target, &complete, err)) {
         cor_error_wrap(err, "publish");
         return false;
     }
     temp->published_unix_ms =
         (int64_t) times[1].tv_sec * 1000 + times[1].tv_nsec / NANOSECONDS_PER_MS;
     temp->is_published = true;
+    temp->is_unsynced = complete.is_unsynced;
+    return true;
+}
+
+bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *key, CorBlobMode mode,
+                           CorError *err)
+{
+    const CorBlobTarget target = {.bucket = bucket, .key = key, .mode = mode};
+
+    return publish(temp, &target, false, err);
+}
+
+bool cor_blob_temp_name(CorBlobTemp *temp, const char *bucket, const char *key, CorBlobMode mode,
+                        CorError *err)
+{
+    const CorBlobTarget target = {.bucket = bucket, .key = key, .mode = mode};
+
+    return publish(temp, &target, true, err);
+}
+
+bool cor_blob_temp_sync(CorBlobTemp *temp, CorError *err)
+{
+    if (temp->is_unsynced && fsync(temp->file) != 0) {
+        return cor_blob_priv_fail(err, errno, "sync an object");
+    }
+    temp->is_unsynced = false;
     return true;
 }

@@ -298,6 +298,27 @@ bool cor_blob_list(CorBlobStore *store, const char *bucket, const CorBlobListOpt
     return true;
 }
 
+bool cor_blob_can_list_changed(const CorBlobStore *store)
+{
+    return store->backend->list_changed != NULL;
+}
+
+bool cor_blob_list_changed(CorBlobStore *store, const char *bucket, int64_t since_unix_ms,
+                           CorBlobVisit *visit, void *context, CorError *err)
+{
+    if (!cor_bucket_is_known(bucket)) {
+        return cor_fail(err, COR_ERR_INVALID, "there is no such bucket");
+    }
+    if (!store->backend->list_changed) {
+        return cor_fail(err, COR_ERR_UNSUPPORTED, "this store does not know what changed");
+    }
+    if (!store->backend->list_changed(store, bucket, since_unix_ms, visit, context, err)) {
+        cor_error_wrap(err, "list what changed in bucket %s", bucket);
+        return false;
+    }
+    return true;
+}
+
 void cor_keys_free(CorKeys *keys)
 {
     if (keys) {

@@ -7,14 +7,17 @@
  * opened keeps showing the bytes it was opened on.
  *
  * Durability  A put, publish or remove returns true only when its effect survives a crash of this
- * host (invariants 1 and 2).  After a failure nothing half-stored remains under the key.  A crash
- * in the middle of a put may leave the new object, durable or not: cor_blob_settle().  Ownership
- * cor_blob_open() gives a store to close, cor_blob_temp_new() a temporary file to free, CorObject a
- * descriptor to close, cor_blob_list() keys to free. Threads     CorBlobStore: Thread-safe.
- * CorBlobTemp: One thread at a time. Blocking    Everything may block for as long as the disk does.
- * Not for the WebSocket thread. Errors      INVALID bucket or key; NOT_FOUND; CONFLICT; LIMIT for a
- * size cap; UNAVAILABLE when the disk is full, read-only or out of descriptors: try again later; IO
- * when it is broken. Units       Bytes; times are wall-clock ms.
+ *             host (invariants 1 and 2).  After a failure nothing half-stored remains under the
+ *             key.  A crash in the middle of a put may leave the new object, durable or not:
+ *             cor_blob_settle().
+ * Ownership   cor_blob_open() gives a store to close, cor_blob_temp_new() a temporary file to free,
+ *             CorObject a descriptor to close, cor_blob_list() keys to free.
+ * Threads     CorBlobStore: Thread-safe.  CorBlobTemp: One thread at a time.
+ * Blocking    Everything may block for as long as the disk does.  Not for the WebSocket thread.
+ * Errors      INVALID bucket or key; NOT_FOUND; CONFLICT; LIMIT for a size cap; UNAVAILABLE
+ *             when the disk is full, read-only or out of descriptors: try again later; IO when it
+ *             is broken.
+ * Units       Bytes; times are wall-clock ms.
  *
  * To add a store, see blob-backend.h.
  */
@@ -161,6 +164,23 @@ COR_MUSTCHECK bool cor_blob_list(CorBlobStore *store, const char *bucket,
                                  const CorBlobListOptions *options, CorKeys **ret_keys,
                                  CorError *err);
 
+/** Gets a key that lives for the call; false with err set ends the walk. */
+typedef bool CorBlobVisit(void *context, const char *key, CorError *err);
+
+/** True if the store can tell what was stored lately. */
+bool cor_blob_can_list_changed(const CorBlobStore *store);
+
+/**
+ * Visit, in no order, every key that was put since a moment, and others that lie beside them: much
+ * cheaper than the list of all.  What was durable when the machine went down is there.
+ *
+ * @param since_unix_ms  on the clock of the machine that stores
+ * @param err            UNSUPPORTED unless cor_blob_can_list_changed()
+ */
+COR_MUSTCHECK bool cor_blob_list_changed(CorBlobStore *store, const char *bucket,
+                                         int64_t since_unix_ms, CorBlobVisit *visit, void *context,
+                                         CorError *err);
+
 /** Free a page of keys.  NULL is ignored. */
 void cor_keys_free(CorKeys *keys);
 COR_DEFINE_CLEANUP(CorKeys, cor_keys_free)
@@ -226,6 +246,17 @@ void cor_blob_temp_sha256(CorBlobTemp *temp, uint8_t ret_sha256[COR_SHA256_SIZE]
  */
 COR_MUSTCHECK bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, const char *key,
                                          CorBlobMode mode, CorError *err);
+
+/**
+ * Bring the file under a key as cor_blob_temp_publish() does, but leave out the wait for the disk
+ * where that can be made up for by cor_blob_temp_sync(), which must follow: readers see the object
+ * whole, but a power cut in between may leave a part of it or nothing.
+ */
+COR_MUSTCHECK bool cor_blob_temp_name(CorBlobTemp *temp, const char *bucket, const char *key,
+                                      CorBlobMode mode, CorError *err);
+
+/** Make durable what was named.  After a failure it is still there; cor_blob_remove() it. */
+COR_MUSTCHECK bool cor_blob_temp_sync(CorBlobTemp *temp, CorError *err);
 
 /** Free a temporary file, discarding it unless it was published.  NULL is ignored. */
 void cor_blob_temp_free(CorBlobTemp *temp);

@@ -372,6 +372,92 @@ static void a_limit_on_file_sizes_or_descriptors_leaves_nothing_half_stored(void
     assert_false(exists("objects/output/a"));
 }
 
+/* --- What changed. --- */
+
+typedef struct Changed {
+    const char *keys[8];
+    bool is_seen[8];
+    size_t len;
+    size_t others;
+    bool breaks_off;
+} Changed;
+
+static bool see_key(void *context, const char *key, CorError *err)
+{
+    Changed *changed = context;
+
+    if (changed->breaks_off) {
+        return cor_fail(err, COR_ERR_CANCELLED, "enough");
+    }
+    for (size_t i = 0; i < changed->len; i++) {
+        if (strcmp(changed->keys[i], key) == 0) {
+            assert_false(changed->is_seen[i]);
+            changed->is_seen[i] = true;
+            return true;
+        }
+    }
+    changed->others++;
+    return true;
+}
+
+static void put_text(CorBlobStore *store, const char *key)
+{
+    CorError err = {0};
+
+    if (!cor_blob_put_bytes(store, "pacs", key, "text", 4, &err)) {
+        fail_msg("put: %s", err.text);
+    }
+}
+
+/* As if nothing had come or gone there since that second. */
+static void date_folder(const char *path, time_t seconds)
+{
+    const struct timespec times[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
+
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void what_lies_in_a_folder_that_changed_is_told_and_nothing_else(void **state)
+{
+    CorBlobStore *store = open_store("file:objects");
+    Changed changed = {.keys = {"new/deep/a", "new/deep/b", "old/new/c", "old/d"}};
+    CorError err = {0};
+    (void) state;
+
+    assert_true(cor_blob_can_list_changed(store));
+    put_text(store, "new/deep/a");
+    put_text(store, "new/deep/b");
+    put_text(store, "old/new/c");
+    put_text(store, "old/d");
+    put_text(store, "old/older/e");
+    put_text(store, "top");
+    assert_int_equal(symlink("e", "objects/pacs/old/older/link"), 0);
+    date_folder("objects/pacs/old/older", 1000);
+    date_folder("objects/pacs/old/new", 3000);
+    date_folder("objects/pacs/old", 2000);
+    date_folder("objects/pacs", 1000);
+
+    changed.len = 4; /* at the very moment counts as after it */
+    assert_true(cor_blob_list_changed(store, "pacs", 2000000, see_key, &changed, &err));
+    for (size_t i = 0; i < changed.len; i++) {
+        assert_true(changed.is_seen[i]);
+    }
+    assert_int_equal(changed.others, 0);
+
+    changed.len = 0;
+    assert_true(cor_blob_list_changed(store, "pacs", INT64_MIN, see_key, &changed, &err));
+    assert_int_equal(changed.others, 6);
+    changed.others = 0;
+    assert_true(cor_blob_list_changed(store, "output", INT64_MIN, see_key, &changed, &err));
+    assert_int_equal(changed.others, 0);
+    changed.breaks_off = true;
+    assert_false(cor_blob_list_changed(store, "pacs", INT64_MIN, see_key, &changed, &err));
+    assert_int_equal(err.code, COR_ERR_CANCELLED);
+    assert_false(cor_blob_list_changed(store, "none", 0, see_key, &changed, &err));
+    assert_int_equal(err.code, COR_ERR_INVALID);
+    cor_blob_close(store);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, make_folder, delete_folder)
@@ -387,6 +473,7 @@ int main(void)
         CASE(a_full_disk_is_unavailable_until_there_is_space_again),
         CASE(a_read_only_disk_is_unavailable_until_it_can_be_written),
         CASE(a_limit_on_file_sizes_or_descriptors_leaves_nothing_half_stored),
+        CASE(what_lies_in_a_folder_that_changed_is_told_and_nothing_else),
     };
 
     return cmocka_run_group_tests_name("blob-fs", tests, NULL, NULL);

@@ -42,6 +42,7 @@ static atomic_bool refuses_direct; /* the file system does not know O_DIRECT */
 static atomic_int setup_fails;     /* errno value of io_setup(); 0: it works */
 static atomic_int submit_fails;    /* likewise of io_submit() */
 static atomic_int transfer_fails;  /* likewise of a transfer, or SHORT */
+static atomic_bool begins_well;    /* only of what is not the beginning of a file */
 static atomic_int asked_direct;    /* files for which O_DIRECT was asked */
 static atomic_int submitted;       /* calls of io_submit() */
 
@@ -60,6 +61,11 @@ int fcntl(int fd, int command, ...)
         }
     }
     return (int) syscall(SYS_fcntl, fd, command, arg);
+}
+
+static bool is_to_fail(uint64_t offset)
+{
+    return offset > 0 || !atomic_load(&begins_well);
 }
 
 static long give_error(int why)
@@ -87,15 +93,16 @@ long syscall(long number, ...)
         if (atomic_load(&submit_fails)) {
             return give_error(atomic_load(&submit_fails));
         }
-        if (atomic_load(&transfer_fails) == SHORT) {
-            struct iocb *block = ((struct iocb **) args[2])[0];
+        struct iocb *block = ((struct iocb **) args[2])[0];
+        if (atomic_load(&transfer_fails) == SHORT && is_to_fail((uint64_t) block->aio_offset)) {
             block->aio_nbytes = block->aio_nbytes / 2 / PAGE * PAGE;
         }
     }
     *(void **) &real = dlsym(RTLD_NEXT, "syscall");
     long result = real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
     if (number == SYS_io_getevents && result == 1 && atomic_load(&transfer_fails) > 0) {
-        ((struct io_event *) args[3])->res = -atomic_load(&transfer_fails);
+        struct io_event *event = (struct io_event *) args[3];
+        event->res = is_to_fail(event->data >> 32) ? -atomic_load(&transfer_fails) : event->res;
     }
     return result;
 }
@@ -122,6 +129,7 @@ static int open_store(void **state)
     atomic_store(&setup_fails, 0);
     atomic_store(&submit_fails, 0);
     atomic_store(&transfer_fails, 0);
+    atomic_store(&begins_well, false);
     atomic_store(&asked_direct, 0);
     atomic_store(&submitted, 0);
     dir = temp_dir_make();
@@ -257,8 +265,9 @@ static size_t free_stages(void)
 
 static void store_all_sizes(void)
 {
-    static const size_t sizes[] = {0,     1,      4095,    4096, 4097,    65535,      65536,
-                                   65537, 525518, MIB - 1, MIB,  MIB + 1, 3 * MIB + 5};
+    static const size_t sizes[] = {0,      1,       4095,   4096,    4097,       65535,
+                                   65536,  65537,   262143, 262144,  262145,     524288,
+                                   525518, MIB - 1, MIB,    MIB + 1, 3 * MIB + 5};
     static const size_t pieces[] = {1000, 16194, 0};
 
     for (size_t i = 0; i < COR_ARRAY_LEN(sizes); i++) {
@@ -323,13 +332,14 @@ static void a_transfer_that_ends_half_way_is_completed(void **state)
 
     atomic_store(&transfer_fails, SHORT);
     store_all_sizes();
+    atomic_store(&begins_well, true);
+    store_all_sizes();
 }
 
-static void a_disk_that_is_full_fails_one_upload_and_no_later_one(void **state)
+static void fail_for_a_full_disk(void)
 {
     size_t stages = free_stages();
     CorError err = {0};
-    (void) state;
 
     CorBlobTemp *temp = begin();
     add(temp, 525518, 16194);
@@ -352,6 +362,16 @@ static void a_disk_that_is_full_fails_one_upload_and_no_later_one(void **state)
     temp = begin();
     add(temp, 525518, 16194);
     publishes(temp, "study/object", 525518);
+    assert_true(cor_blob_remove(store, "pacs", "study/object", NULL));
+}
+
+static void a_disk_that_is_full_fails_one_upload_and_no_later_one(void **state)
+{
+    (void) state;
+
+    fail_for_a_full_disk();
+    atomic_store(&begins_well, true);
+    fail_for_a_full_disk();
 }
 
 static void an_upload_goes_on_after_it_was_read(void **state)

@@ -188,6 +188,72 @@ static void a_file_that_cannot_be_synced_loses_its_name_again(void **state)
     }
 }
 
+/* What is left to sync after an object was named; NULL if the folder refuses direct transfers. */
+static CorBlobTemp *name_large_object(CorBlobStore *store, const char *key)
+{
+    static const uint8_t bytes[100000];
+    CorBlobTemp *temp = NULL;
+
+    assert_true(cor_blob_temp_new(store, sizeof(bytes), &temp, NULL));
+    cor_blob_temp_stage(temp);
+    assert_true(cor_blob_temp_write(temp, bytes, sizeof(bytes), NULL));
+    assert_true(cor_blob_temp_name(temp, "pacs", key, COR_BLOB_REPLACE, NULL));
+    if (seen[0]) {
+        cor_blob_temp_free(temp);
+        return NULL;
+    }
+    return temp;
+}
+
+static void who_names_an_object_syncs_it_later_if_that_is_all_that_is_left(void **state)
+{
+    CorBlobStore *store = open_store(true);
+    CorError err = {0};
+    struct stat info;
+    (void) state;
+
+    put(store, "study/one", "1");
+    watch("objects/pacs/study/two");
+    CorBlobTemp *temp = takes_marks() ? name_large_object(store, "study/two") : NULL;
+    if (!temp) {
+        cor_blob_close(store);
+        skip();
+    }
+    assert_int_equal(stat("objects/pacs/study/two", &info), 0);
+    fail_at = 1;
+    assert_false(cor_blob_temp_sync(temp, &err));
+    assert_int_equal(err.code, COR_ERR_IO);
+    assert_true(cor_blob_temp_sync(temp, NULL));
+    assert_true(cor_blob_temp_sync(temp, NULL)); /* there is nothing left to do */
+    assert_string_equal(seen, "FF");
+    cor_blob_temp_free(temp);
+    assert_int_equal(stat("objects/pacs/study/two", &info), 0);
+    assert_int_equal(info.st_size, 100000);
+    cor_blob_close(store);
+}
+
+static void what_replaces_or_is_still_in_memory_is_synced_when_it_is_named(void **state)
+{
+    CorBlobTemp *temp = NULL;
+    CorBlobStore *store = open_store(true);
+    (void) state;
+
+    put(store, "study/one", "1");
+    watch("objects/pacs/study/one");
+    assert_null(name_large_object(store, "study/one"));
+    assert_string_equal(seen, "FD");
+    watch("objects/pacs/study/small");
+    assert_true(cor_blob_temp_new(store, 100, &temp, NULL));
+    assert_true(cor_blob_temp_write(temp, "two", 3, NULL));
+    assert_true(cor_blob_temp_name(temp, "pacs", "study/small", COR_BLOB_REPLACE, NULL));
+    assert_int_not_equal(strlen(seen), 0);
+    watch("objects/pacs/study/small");
+    assert_true(cor_blob_temp_sync(temp, NULL));
+    assert_string_equal(seen, "");
+    cor_blob_temp_free(temp);
+    cor_blob_close(store);
+}
+
 static void what_a_crash_left_is_synced_before_it_counts(void **state)
 {
     uint8_t digest[COR_SHA256_SIZE];
@@ -242,6 +308,8 @@ int main(void)
         CASE(a_new_name_in_a_known_folder_costs_one_sync_where_that_covers_it),
         CASE(elsewhere_the_file_is_synced_before_it_has_a_name),
         CASE(a_file_that_cannot_be_synced_loses_its_name_again),
+        CASE(who_names_an_object_syncs_it_later_if_that_is_all_that_is_left),
+        CASE(what_replaces_or_is_still_in_memory_is_synced_when_it_is_named),
         CASE(what_a_crash_left_is_synced_before_it_counts),
         CASE(bytes_that_a_power_cut_took_are_missed),
     };
