@@ -2,17 +2,19 @@
 /* How a DICOM file becomes a stored image, and how a stored image goes: object and catalogue row
  * together, whichever door it came through (PACS API, STOW-RS).
  *
- *     temporary file -> host reads the header -> rules of the catalogue -> object durable
- *       -> catalogue committed
+ *     temporary file -> host reads the header -> rules of the catalogue -> object named
+ *       -> object durable, and catalogue committed meanwhile
  *
  * The header is read in a host (invariant 6): a file that crashes it costs itself its place and
  * nothing else.  Two of the same key or UID take turns (stripes of locks), so between the check and
  * the commit nothing changes.  A crash after the object and before the catalogue leaves an object
- * that no row names; the next start gives it its row.  Bytes that differ from what is stored in
+ * that no row names; the next start gives it its row.  A power cut can also leave a row whose
+ * object is not whole; the next start takes it out.  Bytes that differ from what is stored in
  * nothing but the file's meta header (PS3.10 section 7.1) are the same image: every program writes
  * its own.
  *
- * Durability  true means that object and row survive a crash (invariant 1).
+ * Durability  true means that object and row survive a crash (invariant 1); a power cut may take
+ *             the row of an image that came alone, and cor_archive_recover() makes it again.
  * Ownership   cor_archive_new() gives an object to free; its options are borrowed for its life.
  * Threads     CorArchive: Thread-safe.
  * Blocking    Everything waits for hosts, disk and commit.  Not for the WebSocket thread.
@@ -96,8 +98,31 @@ COR_MUSTCHECK bool cor_archive_store(CorArchive *archive, CorBlobTemp *temp, con
 COR_MUSTCHECK bool cor_archive_remove(CorArchive *archive, const CorCatalogUids *uids,
                                       size_t *ret_len, CorError *err);
 
-/** Remove the objects whose rows went in a former life: once, before anything is stored. */
-COR_MUSTCHECK bool cor_archive_recover(CorArchive *archive, CorError *err);
+/* What became of a stored image that was looked at. */
+typedef enum CorArchiveFate {
+    COR_ARCHIVE_NAMED = 0,   /* it has a row, or is gone */
+    COR_ARCHIVE_CATALOGUED,  /* it has its row again */
+    COR_ARCHIVE_QUARANTINED, /* it is in bucket "quarantine" now */
+    COR_ARCHIVE_LEFT,        /* it could not be looked at, and stays as it is */
+} CorArchiveFate;
+
+/** Give an object in bucket "pacs" that no row names its row, or move it to quarantine. */
+CorArchiveFate cor_archive_adopt(CorArchive *archive, const char *key);
+
+/** Read the header of a stored object; a host that is lost once is forgiven. */
+COR_MUSTCHECK bool cor_archive_read_again(CorArchive *archive, int file, json_t **ret_record,
+                                          CorError *err);
+
+/**
+ * End what a former life began: once, before anything is stored.  Objects whose rows went are
+ * removed.
+ *
+ * @param was_left  it was killed, or the machine went down: the latest objects are made durable,
+ *                  and rows whose objects are not whole, of which nobody was told, are taken out
+ * @param was_cut   the machine went down: the latest objects get the rows that were lost
+ */
+COR_MUSTCHECK bool cor_archive_recover(CorArchive *archive, bool was_left, bool was_cut,
+                                       CorError *err);
 
 /** Lock the stripes of two texts (a key, a UID) against others that store or remove the same. */
 void cor_archive_lock(CorArchive *archive, const char *one, const char *other);

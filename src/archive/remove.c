@@ -74,7 +74,7 @@ static bool remove_object(CorArchive *archive, Removal *removal, CorError *err)
 }
 
 /* Every object whose row is gone, whoever took it out: two that remove at once may meet. */
-static bool remove_objects(CorArchive *archive, CorError *err)
+bool cor_archive_priv_remove_objects(CorArchive *archive, CorError *err)
 {
     Removal removal = {0};
 
@@ -108,7 +108,7 @@ bool cor_archive_remove(CorArchive *archive, const CorCatalogUids *uids, size_t 
         }
         COR_FAILPOINT(AFTER_REMOVAL);
         len += removal.len;
-        if (!remove_objects(archive, &why)) {
+        if (!cor_archive_priv_remove_objects(archive, &why)) {
             /* The images are gone for everybody; only their space is not free yet. */
             cor_log_warning("objects without rows left for the next removal or start",
                             COR_F("error", why.text));
@@ -119,9 +119,4 @@ bool cor_archive_remove(CorArchive *archive, const CorCatalogUids *uids, size_t 
     }
     *ret_len = len;
     return true;
-}
-
-bool cor_archive_recover(CorArchive *archive, CorError *err)
-{
-    return remove_objects(archive, err);
 }

@@ -73,24 +73,22 @@ static bool find_rest(const json_t *record, uint64_t file_size, Rest *rest)
     return true;
 }
 
-bool cor_archive_priv_is_same(CorArchive *archive, CorBlobTemp *temp, const json_t *record,
+bool cor_archive_priv_is_same(CorArchive *archive, int file, const CorCatalogEntry *entry,
                               const CorCatalogInstance *existing, bool *ret_is_same, CorError *err)
 {
-    const char *syntax = cor_json_string(record, "transfer_syntax_uid", "");
+    const char *syntax = cor_json_string(entry->index, "transfer_syntax_uid", "");
     COR_CLEANUP(cor_object_done) CorObject object = {.file = -1};
-    COR_CLEANUP(cor_fd_closep) int file = -1;
     COR_CLEANUP(cor_json_freep) json_t *stored = NULL;
     Rest mine = {0};
     Rest theirs = {0};
 
     *ret_is_same = false;
     if (strcmp(syntax, existing->transfer_syntax_uid) != 0 ||
-        !find_rest(record, cor_blob_temp_size(temp), &mine)) {
+        !find_rest(entry->index, entry->size, &mine)) {
         return true;
     }
     if (!cor_blob_open_object(archive->options.blobs, existing->bucket, existing->key, &object,
                               err) ||
-        !cor_blob_temp_open(temp, &file, err) ||
         !cor_host_index(archive->options.hosts, object.file, COR_ARCHIVE_INDEX_TIMEOUT_MS, &stored,
                         err)) {
         return false;

@@ -149,7 +149,8 @@ static bool open_archive(Server *server, CorError *err)
         .catalog = server->catalog, .blobs = server->blobs, .hosts = server->viewer_hosts};
 
     return cor_archive_new(&options, &server->archive, err) &&
-           cor_archive_recover(server->archive, err);
+           cor_archive_recover(server->archive, cor_datadir_was_left(server->datadir),
+                               cor_datadir_was_cut(server->datadir), err);
 }
 
 static bool open_queues(Server *server, CorError *err)
@@ -418,7 +419,7 @@ static bool start(Server *server, CorError *err)
            cor_config_read_token(server->config->token_file, &server->token, err) &&
            start_hosts(server, err) && open_ledger(server, err) &&
            cor_blob_open(server->config->blob, &server->blobs, err) && open_catalog(server, err) &&
-           begin_to_serve(server, err) && open_archive(server, err) && open_queues(server, err) &&
+           open_archive(server, err) && begin_to_serve(server, err) && open_queues(server, err) &&
            open_gateway(server, err) && open_dicomweb(server, err) && start_delivery(server, err) &&
            start_gateway(server, err) && start_http(server, err) && start_worker(server, err);
 }

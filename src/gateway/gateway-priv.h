@@ -187,14 +187,12 @@ void cor_gateway_priv_sweeper_free(CorSweeper *sweeper);
 /** A job ended without a result: look for what it may have left, when there is time. */
 void cor_gateway_priv_sweep_later(CorSweeper *sweeper);
 
-/* What the sweeper finds, and what became of it. */
+/* What the sweeper finds of a derived object, and what became of it. */
 typedef enum CorSweepFate {
-    COR_SWEEP_NAMED = 0,   /* nothing is wrong with it, or it is gone */
-    COR_SWEEP_UNNAMED,     /* a derived object without a row */
-    COR_SWEEP_CATALOGUED,  /* an imported object has its row again */
-    COR_SWEEP_QUARANTINED, /* an imported object is in bucket "quarantine" now */
-    COR_SWEEP_LEFT,        /* it stays as it is */
-    COR_SWEEP_BUSY,        /* not now: try again */
+    COR_SWEEP_NAMED = 0, /* nothing is wrong with it, or it is gone */
+    COR_SWEEP_UNNAMED,   /* it has no row */
+    COR_SWEEP_LEFT,      /* it stays as it is */
+    COR_SWEEP_BUSY,      /* not now: try again */
 } CorSweepFate;
 
 /* --- sweep-row.c --- */
@@ -202,15 +200,6 @@ typedef enum CorSweepFate {
 /** Tell whether a derived object has a row; one that is older than the object follows it. */
 COR_MUSTCHECK bool cor_gateway_priv_sweep_row(CorGateway *gateway, const char *key,
                                               CorSweepFate *ret_fate, CorError *err);
-
-/* --- sweep-import.c --- */
-
-/** Give an imported object that no row names its row, or move it to quarantine. */
-CorSweepFate cor_gateway_priv_sweep_import(CorGateway *gateway, const char *key);
-
-/** As cor_host_index() with the viewers' hosts; a host that is lost once is forgiven. */
-COR_MUSTCHECK bool cor_gateway_priv_sweep_index(CorGateway *gateway, int file, json_t **ret_record,
-                                                CorError *err);
 
 /* --- sweep-guard.c --- */
 

@@ -78,7 +78,7 @@ static bool read_again(Row *row, const uint8_t digest[COR_SHA256_SIZE], const ch
     CorError why = {0};
 
     if (!cor_blob_settle(row->gateway->options.blobs, COR_BUCKET_OUTPUT, row->key, digest, &why) ||
-        !cor_gateway_priv_sweep_index(row->gateway, row->object.file, &record, &why)) {
+        !cor_archive_read_again(row->gateway->options.archive, row->object.file, &record, &why)) {
         cor_log_warning("a derived object cannot be read", COR_F("error", why.text));
         row->fate = cor_error_is_transient(&why) ? COR_SWEEP_BUSY : COR_SWEEP_NAMED;
         return true;

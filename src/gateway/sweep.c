@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Removes objects that nothing names: what a cancelled job had stored already, lists of jobs that
- * are forgotten.  Imported objects are never removed: sweep-import.c.
+ * are forgotten.  Imported objects are never removed: cor_archive_adopt().
  *
  * A derived object is removed only while nothing is on its way (all queues empty, no live job, the
  * relay held), which is found out anew for each: so nobody can be about to announce it, and nobody
@@ -34,9 +34,10 @@ struct CorSweeper {
     const char *bucket; /* what the present page is of */
     char after[COR_KEY_SIZE];
     bool is_last_page;
-    bool has_failed;                  /* also when something was on its way */
-    bool has_told;                    /* that it has failed; once until it goes well */
-    size_t fates[COR_SWEEP_BUSY + 1]; /* of the imports; LEFT of the present pass over derived */
+    bool has_failed;                    /* also when something was on its way */
+    bool has_told;                      /* that it has failed; once until it goes well */
+    size_t fates[COR_ARCHIVE_LEFT + 1]; /* of the imports */
+    size_t left;                        /* of the present pass over derived objects */
     size_t left_told;
 };
 
@@ -138,7 +139,7 @@ static bool sweep_output(CorSweeper *sweeper, const char *key, CorError *err)
     if (!cor_gateway_priv_sweep_row(sweeper->gateway, key, &fate, err)) {
         return false;
     }
-    sweeper->fates[fate]++;
+    sweeper->left += fate == COR_SWEEP_LEFT;
     sweeper->has_failed = sweeper->has_failed || fate == COR_SWEEP_BUSY;
     return fate != COR_SWEEP_UNNAMED || remove_when_idle(sweeper, key, err);
 }
@@ -170,7 +171,7 @@ static bool sweep_list(CorSweeper *sweeper, const char *key, CorError *err)
 static bool sweep_key(CorSweeper *sweeper, const char *key, CorError *err)
 {
     if (strcmp(sweeper->bucket, COR_BUCKET_PACS) == 0) {
-        sweeper->fates[cor_gateway_priv_sweep_import(sweeper->gateway, key)]++;
+        sweeper->fates[cor_archive_adopt(sweeper->gateway->options.archive, key)]++;
         return true;
     }
     return strcmp(sweeper->bucket, COR_BUCKET_JOBS) == 0 ? sweep_list(sweeper, key, err)
@@ -258,24 +259,23 @@ static bool sweep_imports(CorSweeper *sweeper)
     bool is_done = sweep_bucket(sweeper, COR_BUCKET_PACS);
     const size_t *fates = sweeper->fates;
 
-    if (is_done && fates[COR_SWEEP_CATALOGUED] > 0) {
+    if (is_done && fates[COR_ARCHIVE_CATALOGUED] > 0) {
         cor_log_info("imported objects without a row catalogued again",
-                     COR_FI("objects", fates[COR_SWEEP_CATALOGUED]));
+                     COR_FI("objects", fates[COR_ARCHIVE_CATALOGUED]));
     }
     return is_done;
 }
 
 static bool sweep_outputs(CorSweeper *sweeper)
 {
-    sweeper->fates[COR_SWEEP_LEFT] = 0;
+    sweeper->left = 0;
     bool is_done = sweep_bucket(sweeper, COR_BUCKET_OUTPUT);
-    size_t left = sweeper->fates[COR_SWEEP_LEFT];
 
-    if (is_done && left != sweeper->left_told) {
+    if (is_done && sweeper->left != sweeper->left_told) {
         cor_log_warning("derived objects contradict their rows in the catalogue, left as they are",
-                        COR_FI("objects", left));
+                        COR_FI("objects", sweeper->left));
     }
-    sweeper->left_told = is_done ? left : sweeper->left_told;
+    sweeper->left_told = is_done ? sweeper->left : sweeper->left_told;
     return is_done;
 }
 
@@ -311,7 +311,7 @@ static bool judge_catalog(CorSweeper *sweeper, bool *ret_is_believed)
         return false;
     }
     size_t found =
-        fates[COR_SWEEP_CATALOGUED] + fates[COR_SWEEP_QUARANTINED] + fates[COR_SWEEP_LEFT];
+        fates[COR_ARCHIVE_CATALOGUED] + fates[COR_ARCHIVE_QUARANTINED] + fates[COR_ARCHIVE_LEFT];
     size_t threads = (size_t) sweeper->gateway->options.config->http_threads;
     *ret_is_believed = judgement.knows && found <= CUT_OFF_MAX * threads;
     if (!*ret_is_believed) {

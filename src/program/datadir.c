@@ -200,6 +200,13 @@ static bool read_text(int dir_fd, const char *name, char text[BOOT_ID_SIZE])
     return is_there;
 }
 
+bool cor_datadir_was_left(const CorDatadir *datadir)
+{
+    char before[BOOT_ID_SIZE];
+
+    return read_text(datadir->dir_fd, RUNNING_NAME, before);
+}
+
 bool cor_datadir_was_cut(const CorDatadir *datadir)
 {
     char before[BOOT_ID_SIZE];

@@ -3,8 +3,8 @@
 
 The load comes from bench-web, which throws bodies away without copying them.  Processor time is that of
 the server and its hosts.  Orthanc has its defaults, but threads for all 64 connections: it syncs each file and
-leaves its index to the next checkpoint; Corsia syncs file, name and index.  A ratio is the median of the turns
-of one to the median of those of the other.
+leaves its index to the next checkpoint; Corsia syncs file and name, and its index with them or 200 ms later.
+A ratio is the median of the turns of one to the median of those of the other.
 """
 import io
 import statistics

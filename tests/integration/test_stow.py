@@ -160,12 +160,27 @@ def test_another_object_under_the_same_uid_is_a_conflict(server):
     assert stored_bytes(server, "taken") == first
 
 
+def test_an_image_that_came_by_the_pacs_api_is_there_already(server):
+    first = ct("door", study="doors")
+    assert server.put_file("doors/in/first.dcm", first).status_code == 201
+    again = stow.store(server, first)
+    assert again.status_code == 200 and again.headers["Corsia-Duplicates"] == "1"
+    other = stow.store(server, ct("door", study="doors", patient="Somebody^Else"))
+
+    assert other.status_code == 409 and stow.failures(other) == [(uid_of("door", "doors"), 0x0111)]
+    assert stored_bytes(server, "door", "doors") is None, "what was refused or there already leaves nothing"
+    assert (server.data / "objects" / "pacs" / "doors" / "in" / "first.dcm").read_bytes() == first
+    found = server.get(f"/dicom-web/studies/{slices.uid('doors')}/instances").json()
+    assert [answer["00080018"]["Value"] for answer in found] == [[uid_of("door", "doors")]]
+
+
 def test_a_series_of_another_study_is_a_conflict(server):
     assert stow.store(server, ct("mine", study="owner")).status_code == 200
     stranger = ct("theirs", study="stranger", SeriesInstanceUID=slices.uid("owner", "series"))
     answer = stow.store(server, stranger)
 
     assert answer.status_code == 409 and stow.failures(answer) == [(uid_of("theirs", "stranger"), 0xA900)]
+    assert stored_bytes(server, "theirs", "stranger") is None
 
 
 def test_an_instance_of_another_study_than_the_path_fails_alone(server):

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Imported objects that no row names: never removed, only given what they lack.
+/* Stored images that no row names: never removed, only given what they lack.
  *
- * An import that was killed between object and row leaves one; an
- * old copy of catalog.db and a rebuild that could not read everything leave many without one,
- * and for these the client was told that the image is stored.  Nothing tells the two apart, so each
- * is read again and gets its row, by the rules and under the locks of archive/.  What the rules
- * refuse, and what cannot be read, moves to bucket "quarantine"; what could not be looked at (a
- * lost host, a store that is away) stays for the next start.
+ * An upload that was killed between object and row leaves one; a power cut that took the row of the
+ * latest, an old copy of catalog.db and a rebuild that could not read everything leave such as the
+ * client was told are stored.  Nothing tells them apart, so each is read again and gets its row, by
+ * the rules and under the locks of an upload.  What the rules refuse, and what cannot be read,
+ * moves to bucket "quarantine"; what could not be looked at (a lost host, a store that is away) is
+ * left as it is.
  */
-#include "gateway/gateway-priv.h"
+#include "archive/archive-priv.h"
 
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "program/log.h"
 
-enum { INDEX_TIMEOUT_MS = 60000, INDEX_TRIES = 2 };
+enum { INDEX_TRIES = 2 };
 
 typedef struct Orphan {
-    CorGateway *gateway;
+    CorArchive *archive;
     const char *key;
     CorObject object;
     json_t *record; /* NULL: the file cannot be read */
@@ -53,23 +54,23 @@ static bool add_row(CorSqlTxn *txn, void *arg, CorError *err)
     return cor_catalog_add(txn, &entry, &orphan->outcome, NULL, err);
 }
 
-static CorSweepFate leave(const CorError *why)
+static CorArchiveFate leave(const CorError *why)
 {
-    cor_log_warning("imported object without a row left for the next start",
+    cor_log_warning("imported object without a row left for later",
                     COR_F("bucket", COR_BUCKET_PACS), COR_F("error", why->text));
-    return COR_SWEEP_LEFT;
+    return COR_ARCHIVE_LEFT;
 }
 
 /* --- reading --- */
 
-bool cor_gateway_priv_sweep_index(CorGateway *gateway, int file, json_t **ret_record, CorError *err)
+bool cor_archive_read_again(CorArchive *archive, int file, json_t **ret_record, CorError *err)
 {
     CorError why = {.code = COR_ERR_HOST_LOST};
 
     /* Somebody may have ended the host; a file that ends it does so again. */
     for (int i = 0; i < INDEX_TRIES && why.code == COR_ERR_HOST_LOST; i++) {
         why = (CorError){0};
-        if (cor_host_index(gateway->options.viewer_hosts, file, INDEX_TIMEOUT_MS, ret_record,
+        if (cor_host_index(archive->options.hosts, file, COR_ARCHIVE_INDEX_TIMEOUT_MS, ret_record,
                            &why)) {
             return true;
         }
@@ -91,7 +92,7 @@ static bool read_header(Orphan *orphan, CorError *err)
 {
     COR_CLEANUP(cor_json_freep) json_t *record = NULL;
 
-    if (!cor_gateway_priv_sweep_index(orphan->gateway, orphan->object.file, &record, err)) {
+    if (!cor_archive_read_again(orphan->archive, orphan->object.file, &record, err)) {
         return false;
     }
     if (cor_json_boolean(record, "truncated", false)) {
@@ -123,7 +124,7 @@ static bool is_of_file(const CorError *err)
  * other bytes. */
 static bool copy_to_quarantine(const Orphan *orphan, CorError *err)
 {
-    CorBlobStore *blobs = orphan->gateway->options.blobs;
+    CorBlobStore *blobs = orphan->archive->options.blobs;
     CorObject taken = {.file = -1};
     CorBlobPut put;
     char hex[COR_SHA256_HEX_SIZE];
@@ -149,12 +150,12 @@ static bool copy_to_quarantine(const Orphan *orphan, CorError *err)
 }
 
 /* The copy is durable before the original goes; killed in between, the next start does it again. */
-static CorSweepFate quarantine(const Orphan *orphan, const char *reason)
+static CorArchiveFate quarantine(const Orphan *orphan, const char *reason)
 {
     CorError err = {0};
 
     if (!copy_to_quarantine(orphan, &err) ||
-        !cor_blob_remove(orphan->gateway->options.blobs, COR_BUCKET_PACS, orphan->key, &err)) {
+        !cor_blob_remove(orphan->archive->options.blobs, COR_BUCKET_PACS, orphan->key, &err)) {
         cor_error_wrap(&err, "quarantine");
         return leave(&err);
     }
@@ -162,7 +163,7 @@ static CorSweepFate quarantine(const Orphan *orphan, const char *reason)
         "imported object without a row moved to quarantine", COR_F("bucket", COR_BUCKET_PACS),
         COR_F("sop_instance_uid", cor_json_string(orphan->record, "sop_instance_uid", "unknown")),
         COR_F("reason", reason));
-    return COR_SWEEP_QUARANTINED;
+    return COR_ARCHIVE_QUARANTINED;
 }
 
 /* --- the row --- */
@@ -172,28 +173,28 @@ static bool is_still_orphan(Orphan *orphan, CorError *err)
 {
     CorObject now = {.file = -1};
 
-    return cor_sql_read(orphan->gateway->options.catalog, ask_catalog, orphan, err) &&
+    return cor_sql_read(orphan->archive->options.catalog, ask_catalog, orphan, err) &&
            !orphan->is_named &&
-           cor_blob_head(orphan->gateway->options.blobs, COR_BUCKET_PACS, orphan->key, &now, err) &&
+           cor_blob_head(orphan->archive->options.blobs, COR_BUCKET_PACS, orphan->key, &now, err) &&
            strcmp(now.etag, orphan->object.etag) == 0;
 }
 
-static CorSweepFate file_away(Orphan *orphan)
+static CorArchiveFate file_away(Orphan *orphan)
 {
     CorError err = {0};
 
-    if (!cor_sql_write(orphan->gateway->options.catalog, add_row, orphan, COR_SQL_SYNCED, &err)) {
+    if (!cor_sql_write(orphan->archive->options.catalog, add_row, orphan, COR_SQL_SYNCED, &err)) {
         return is_of_file(&err) ? quarantine(orphan, err.text) : leave(&err);
     }
     return orphan->outcome == COR_CATALOG_ADDED
-               ? COR_SWEEP_CATALOGUED
+               ? COR_ARCHIVE_CATALOGUED
                : quarantine(orphan, "the same image is stored under another key");
 }
 
-static CorSweepFate settle(Orphan *orphan)
+static CorArchiveFate settle(Orphan *orphan)
 {
-    CorGateway *gateway = orphan->gateway;
-    CorSweepFate fate = COR_SWEEP_NAMED;
+    CorArchive *archive = orphan->archive;
+    CorArchiveFate fate = COR_ARCHIVE_NAMED;
     uint8_t digest[COR_SHA256_SIZE];
     CorError why = {0};
     CorError err = {0};
@@ -203,50 +204,50 @@ static CorSweepFate settle(Orphan *orphan)
     }
     /* The crash may have come before the object was durable, or whole. */
     bool is_whole =
-        cor_blob_settle(gateway->options.blobs, COR_BUCKET_PACS, orphan->key, digest, &why) &&
+        cor_blob_settle(archive->options.blobs, COR_BUCKET_PACS, orphan->key, digest, &why) &&
         read_header(orphan, &why);
     if (!is_whole && !is_of_file(&why)) {
         return leave(&why);
     }
     const char *uid = cor_json_string(orphan->record, "sop_instance_uid", "");
-    cor_archive_lock(gateway->options.archive, orphan->key, uid);
+    cor_archive_lock(archive, orphan->key, uid);
     if (is_still_orphan(orphan, &err)) {
         fate = orphan->record ? file_away(orphan) : quarantine(orphan, why.text);
     } else if (err.code != COR_OK) {
         fate = leave(&err);
     }
-    cor_archive_unlock(gateway->options.archive, orphan->key, uid);
+    cor_archive_unlock(archive, orphan->key, uid);
     return fate;
 }
 
 /* Who stores it right now has the lock until its row is written. */
 static bool wait_for_upload(Orphan *orphan, CorError *err)
 {
-    CorArchive *archive = orphan->gateway->options.archive;
+    CorArchive *archive = orphan->archive;
 
     cor_archive_lock(archive, orphan->key, orphan->key);
-    bool ok = cor_sql_read(orphan->gateway->options.catalog, ask_catalog, orphan, err);
+    bool ok = cor_sql_read(archive->options.catalog, ask_catalog, orphan, err);
     cor_archive_unlock(archive, orphan->key, orphan->key);
     return ok;
 }
 
-CorSweepFate cor_gateway_priv_sweep_import(CorGateway *gateway, const char *key)
+CorArchiveFate cor_archive_adopt(CorArchive *archive, const char *key)
 {
     COR_CLEANUP(orphan_done)
-    Orphan orphan = {.gateway = gateway, .key = key, .object = {.file = -1}};
+    Orphan orphan = {.archive = archive, .key = key, .object = {.file = -1}};
     CorError err = {0};
 
-    if (!cor_sql_read(gateway->options.catalog, ask_catalog, &orphan, &err)) {
+    if (!cor_sql_read(archive->options.catalog, ask_catalog, &orphan, &err)) {
         return leave(&err);
     }
     if (orphan.is_named) {
-        return COR_SWEEP_NAMED;
+        return COR_ARCHIVE_NAMED;
     }
-    if (!cor_blob_open_object(gateway->options.blobs, COR_BUCKET_PACS, key, &orphan.object, &err)) {
-        return err.code == COR_ERR_NOT_FOUND ? COR_SWEEP_NAMED : leave(&err);
+    if (!cor_blob_open_object(archive->options.blobs, COR_BUCKET_PACS, key, &orphan.object, &err)) {
+        return err.code == COR_ERR_NOT_FOUND ? COR_ARCHIVE_NAMED : leave(&err);
     }
     if (!wait_for_upload(&orphan, &err)) {
         return leave(&err);
     }
-    return orphan.is_named ? COR_SWEEP_NAMED : settle(&orphan);
+    return orphan.is_named ? COR_ARCHIVE_NAMED : settle(&orphan);
 }
