@@ -118,51 +118,19 @@ static bool is_of_file(const CorError *err)
     }
 }
 
-/* --- quarantine --- */
-
-/* A key whose place is taken there gives way to the digest: nothing in quarantine is replaced by
- * other bytes. */
-static bool copy_to_quarantine(const Orphan *orphan, CorError *err)
-{
-    CorBlobStore *blobs = orphan->archive->options.blobs;
-    CorObject taken = {.file = -1};
-    CorBlobPut put;
-    char hex[COR_SHA256_HEX_SIZE];
-    CorError why = {0};
-
-    bool is_taken = cor_blob_head(blobs, COR_BUCKET_QUARANTINE, orphan->key, &taken, &why);
-    if (!is_taken && why.code != COR_ERR_NOT_FOUND && why.code != COR_ERR_CONFLICT) {
-        return cor_fail(err, why.code, "%s", why.text);
-    }
-    bool is_put = !is_taken && cor_blob_put_file(blobs, COR_BUCKET_QUARANTINE, orphan->key,
-                                                 orphan->object.file, &put, &why);
-    if (!is_put && !is_taken && why.code != COR_ERR_CONFLICT) {
-        return cor_fail(err, why.code, "%s", why.text);
-    }
-    if (!is_put && !cor_blob_put_file(blobs, COR_BUCKET_QUARANTINE, orphan->sha256,
-                                      orphan->object.file, &put, err)) {
-        return false;
-    }
-    if (strcmp(cor_hex_encode(put.sha256, sizeof(put.sha256), hex), orphan->sha256) != 0) {
-        return cor_fail(err, COR_ERR_CORRUPT, "the copy in quarantine is not what was read");
-    }
-    return true;
-}
-
-/* The copy is durable before the original goes; killed in between, the next start does it again. */
 static CorArchiveFate quarantine(const Orphan *orphan, const char *reason)
 {
+    const CorArchiveOutcast outcast = {
+        .key = orphan->key,
+        .object = &orphan->object,
+        .sha256 = orphan->sha256,
+        .uid = cor_json_string(orphan->record, "sop_instance_uid", "unknown"),
+        .reason = reason};
     CorError err = {0};
 
-    if (!copy_to_quarantine(orphan, &err) ||
-        !cor_blob_remove(orphan->archive->options.blobs, COR_BUCKET_PACS, orphan->key, &err)) {
-        cor_error_wrap(&err, "quarantine");
+    if (!cor_archive_priv_cast_out(orphan->archive, &outcast, &err)) {
         return leave(&err);
     }
-    cor_log_warning(
-        "imported object without a row moved to quarantine", COR_F("bucket", COR_BUCKET_PACS),
-        COR_F("sop_instance_uid", cor_json_string(orphan->record, "sop_instance_uid", "unknown")),
-        COR_F("reason", reason));
     return COR_ARCHIVE_QUARANTINED;
 }
 
@@ -181,9 +149,15 @@ static bool is_still_orphan(Orphan *orphan, CorError *err)
 
 static CorArchiveFate file_away(Orphan *orphan)
 {
+    CorArchiveAhead *ahead = &orphan->archive->ahead;
+    CorArchiveTicket ticket;
     CorError err = {0};
 
-    if (!cor_sql_write(orphan->archive->options.catalog, add_row, orphan, COR_SQL_SYNCED, &err)) {
+    (void) cor_archive_priv_ahead_enter(ahead, &ticket);
+    bool is_added =
+        cor_sql_write(orphan->archive->options.catalog, add_row, orphan, COR_SQL_SYNCED, &err);
+    cor_archive_priv_ahead_leave(ahead, &ticket);
+    if (!is_added) {
         return is_of_file(&err) ? quarantine(orphan, err.text) : leave(&err);
     }
     return orphan->outcome == COR_CATALOG_ADDED
@@ -211,9 +185,10 @@ static CorArchiveFate settle(Orphan *orphan)
     }
     const char *uid = cor_json_string(orphan->record, "sop_instance_uid", "");
     cor_archive_lock(archive, orphan->key, uid);
-    if (is_still_orphan(orphan, &err)) {
+    /* What somebody has deleted must not come back, though its object is still there. */
+    if (cor_archive_priv_end_removal(archive, orphan->key, &err) && is_still_orphan(orphan, &err)) {
         fate = orphan->record ? file_away(orphan) : quarantine(orphan, why.text);
-    } else if (err.code != COR_OK) {
+    } else if (err.code != COR_OK && err.code != COR_ERR_NOT_FOUND) {
         fate = leave(&err);
     }
     cor_archive_unlock(archive, orphan->key, uid);

@@ -52,6 +52,25 @@ struct CorArchive {
 /** Remove the objects whose rows are gone. */
 COR_MUSTCHECK bool cor_archive_priv_remove_objects(CorArchive *archive, CorError *err);
 
+/** Remove what lies under a key if its row was removed; the key is locked. */
+COR_MUSTCHECK bool cor_archive_priv_end_removal(CorArchive *archive, const char *key,
+                                                CorError *err);
+
+/* --- quarantine.c --- */
+
+/* An object in bucket "pacs" that cannot stay there. */
+typedef struct CorArchiveOutcast {
+    const char *key;
+    const CorObject *object; /* open */
+    const char *sha256;
+    const char *uid; /* for the log */
+    const char *reason;
+} CorArchiveOutcast;
+
+/** Move an object to bucket "quarantine"; the key is locked, or nobody stores yet. */
+COR_MUSTCHECK bool cor_archive_priv_cast_out(CorArchive *archive, const CorArchiveOutcast *outcast,
+                                             CorError *err);
+
 /* --- same.c --- */
 
 /**

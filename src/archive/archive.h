@@ -120,9 +120,12 @@ COR_MUSTCHECK bool cor_archive_read_again(CorArchive *archive, int file, json_t 
  * @param was_left  it was killed, or the machine went down: the latest objects are made durable,
  *                  and rows whose objects are not whole, of which nobody was told, are taken out
  * @param was_cut   the machine went down: the latest objects get the rows that were lost
+ * @param ret_is_complete  false if some of these could not be looked at: it has to be done again at
+ *                  the next start
+ * @param err       NOT_FOUND if the objects are missing altogether
  */
 COR_MUSTCHECK bool cor_archive_recover(CorArchive *archive, bool was_left, bool was_cut,
-                                       CorError *err);
+                                       bool *ret_is_complete, CorError *err);
 
 /** Lock the stripes of two texts (a key, a UID) against others that store or remove the same. */
 void cor_archive_lock(CorArchive *archive, const char *one, const char *other);

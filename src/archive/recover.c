@@ -4,66 +4,57 @@
  *
  * After the death of the process both are whole, but the object may not be synced yet.  After a
  * power cut there may be a row whose object is not there, or is not whole: nobody was told that the
- * image is stored, and it can be sent again.  Either is among the latest rows (ahead.c), so their
- * objects are settled.  What lies under the key of a row that is taken out stays for the sweeper,
- * which moves what is not whole to bucket "quarantine".
+ * image is stored, and it can be sent again.  Either is among the rows that came last (ahead.c) and
+ * shortly before the crash.  Older rows are none of our business, whatever became of their objects:
+ * `corsia check` tells.
  *
  * And there may be a whole object whose row is lost, of which the client was told.  It lies in a
- * folder that changed since the latest row that is left, and gets its row again.
+ * folder that changed since the latest row that is left, and gets its row again.  Of two that
+ * contradict each other the older one was stored, and the other one about to be refused.
  */
 #include "archive/archive-priv.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/time.h"
 #include "program/log.h"
 
 enum {
     LATEST = 2 * COR_ARCHIVE_AHEAD_MAX, /* those who took a ticket at once may be swapped */
-    CLOCK_MS = 60000,                   /* the clock may have been set meanwhile, by so much */
+    SHORTLY_MS = 10 * 60 * 1000, /* before the last change: no disk keeps us waiting longer */
+    CLOCK_MS = 60 * 1000,        /* the clock may have been set meanwhile, by so much */
+    NONE_LEFT = 64,              /* objects, all missing: they are somewhere else */
+    ROUNDS = 3,                  /* for an image that could not be looked at */
 };
 
-typedef struct Latest {
-    char (*uids)[COR_UID_SIZE];
-    size_t len;
-    int64_t at_unix_ms; /* of the very last change; 0 if there is none */
-} Latest;
+/* --- rows --- */
 
-static bool note_change(void *context, int64_t seq, const char *json, size_t size)
+typedef struct Recovery {
+    CorArchive *archive;
+    bool was_cut;
+    CorCatalogLatest latest;
+} Recovery;
+
+/* A row that came shortly before the crash. */
+typedef struct Row {
+    const char *uid;
+    CorCatalogInstance *found; /* malloc()ed; NULL: it went again, or is none of our business */
+} Row;
+
+static void row_done(Row *row)
 {
-    Latest *latest = context;
-    COR_CLEANUP(cor_json_freep) json_t *change = json_loadb(json, size, 0, NULL);
-
-    (void) seq;
-    if (!cor_time_parse_iso(cor_json_string(change, "at", ""), &latest->at_unix_ms)) {
-        latest->at_unix_ms = 0; /* then all of them are looked at */
-    }
-    if (strcmp(cor_json_string(change, "kind", ""), "added") == 0) {
-        (void) snprintf(latest->uids[latest->len], COR_UID_SIZE, "%s",
-                        cor_json_string(change, "sop_instance_uid", ""));
-        latest->len++;
-    }
-    return true;
+    free(row->found);
 }
 
 static bool list_latest(CorSqlTxn *txn, void *arg, CorError *err)
 {
-    int64_t last = 0;
+    Recovery *recovery = arg;
 
-    return cor_catalog_last_change(txn, &last, err) &&
-           cor_catalog_changes(txn, COR_MAX(last - LATEST, (int64_t) 0), LATEST, note_change, arg,
-                               err);
+    return cor_catalog_latest(txn, COR_BUCKET_PACS, LATEST, &recovery->latest, err);
 }
-
-typedef struct Row {
-    const char *uid;
-    CorCatalogInstance *found; /* malloc()ed; NULL: it went again */
-} Row;
 
 static bool find_row(CorSqlTxn *txn, void *arg, CorError *err)
 {
@@ -79,104 +70,268 @@ static bool remove_row(CorSqlTxn *txn, void *arg, CorError *err)
     return cor_catalog_remove(txn, row->uid, cor_time_unix_ms(), NULL, err);
 }
 
-/* Make it durable; false with NOT_FOUND, or with CORRUPT if it is not what was to be stored. */
-static bool settle_object(CorArchive *archive, const CorCatalogInstance *row, CorError *err)
+static bool get_row(const Recovery *recovery, size_t i, Row *row, CorError *err)
 {
-    COR_CLEANUP(cor_object_done) CorObject object = {.file = -1};
-    uint8_t digest[COR_SHA256_SIZE];
-
-    return cor_blob_open_object(archive->options.blobs, row->bucket, row->key, &object, err) &&
-           cor_sha256_fd(object.file, object.size, digest, err) &&
-           cor_blob_settle(archive->options.blobs, row->bucket, row->key, digest, err);
+    *row = (Row){.uid = recovery->latest.uids[i]};
+    if (!cor_sql_read(recovery->archive->options.catalog, find_row, row, err)) {
+        return false;
+    }
+    if (row->found &&
+        (strcmp(row->found->bucket, COR_BUCKET_PACS) != 0 ||
+         row->found->created_unix_ms < recovery->latest.changed_unix_ms - SHORTLY_MS)) {
+        free(COR_TAKE(row->found));
+    }
+    return true;
 }
 
-static bool check_row(CorArchive *archive, Row *row, size_t *taken_out, CorError *err)
+/* Somebody may have forgotten to mount the objects. */
+static bool are_objects_there(const Recovery *recovery, CorError *err)
+{
+    CorBlobStore *blobs = recovery->archive->options.blobs;
+    size_t missing = 0;
+
+    for (size_t i = 0; i < recovery->latest.len; i++) {
+        COR_CLEANUP(row_done) Row row = {0};
+        CorObject object = {.file = -1};
+        CorError why = {0};
+
+        if (!get_row(recovery, i, &row, err)) {
+            return false;
+        }
+        if (row.found && (cor_blob_head(blobs, row.found->bucket, row.found->key, &object, &why) ||
+                          why.code != COR_ERR_NOT_FOUND)) {
+            return true;
+        }
+        missing += row.found != NULL;
+    }
+    return missing < NONE_LEFT ||
+           cor_fail(
+               err, COR_ERR_NOT_FOUND,
+               "the objects of the latest %zu images are missing: is the object store mounted?",
+               missing);
+}
+
+typedef enum State { STATE_WHOLE, STATE_MISSING, STATE_TORN, STATE_UNKNOWN } State;
+
+/* Only a power cut leaves other bytes than those that were written.  They go to quarantine. */
+static State compare_bytes(const Recovery *recovery, const Row *row, const CorObject *object,
+                           CorError *err)
+{
+    uint8_t digest[COR_SHA256_SIZE];
+    char hex[COR_SHA256_HEX_SIZE];
+    const CorArchiveOutcast outcast = {.key = row->found->key,
+                                       .object = object,
+                                       .sha256 = hex,
+                                       .uid = row->uid,
+                                       .reason = "only a part of the object was stored"};
+
+    if (!cor_sha256_fd(object->file, object->size, digest, err)) {
+        return STATE_UNKNOWN;
+    }
+    if (strcmp(cor_hex_encode(digest, sizeof(digest), hex), row->found->sha256) == 0) {
+        return STATE_WHOLE;
+    }
+    return cor_archive_priv_cast_out(recovery->archive, &outcast, err) ? STATE_TORN : STATE_UNKNOWN;
+}
+
+/* Make it durable, if it is what was to be stored. */
+static State settle_object(const Recovery *recovery, const Row *row, CorError *err)
+{
+    COR_CLEANUP(cor_object_done) CorObject object = {.file = -1};
+    CorBlobStore *blobs = recovery->archive->options.blobs;
+    const CorCatalogInstance *found = row->found;
+    uint8_t digest[COR_SHA256_SIZE];
+
+    if (!cor_blob_open_object(blobs, found->bucket, found->key, &object, err)) {
+        return err->code == COR_ERR_NOT_FOUND ? STATE_MISSING : STATE_UNKNOWN;
+    }
+    State state = recovery->was_cut ? compare_bytes(recovery, row, &object, err) : STATE_WHOLE;
+    if (state == STATE_WHOLE && (!cor_hex_decode(found->sha256, digest, sizeof(digest)) ||
+                                 !cor_blob_settle(blobs, found->bucket, found->key, digest, err))) {
+        return STATE_UNKNOWN;
+    }
+    return state;
+}
+
+static bool check_row(const Recovery *recovery, Row *row, CorError *err)
 {
     CorError why = {0};
 
-    if (!cor_sql_read(archive->options.catalog, find_row, row, err)) {
-        return false;
-    }
-    if (!row->found || strcmp(row->found->bucket, COR_BUCKET_PACS) != 0 ||
-        settle_object(archive, row->found, &why)) {
+    switch (settle_object(recovery, row, &why)) {
+    case STATE_WHOLE:
         return true;
+    case STATE_UNKNOWN: /* nobody has to wait for it */
+        cor_log_warning("an image could not be looked at after the crash, and stays",
+                        COR_F("sop_instance_uid", row->uid), COR_F("error", why.text));
+        return true;
+    case STATE_MISSING:
+    case STATE_TORN:
+        break;
     }
-    if (why.code != COR_ERR_NOT_FOUND && why.code != COR_ERR_CORRUPT) {
-        return cor_fail(err, why.code, "%s", why.text);
-    }
-    (*taken_out)++;
-    return cor_sql_write(archive->options.catalog, remove_row, row, COR_SQL_SYNCED, err);
+    cor_log_warning("an image that was not stored completely before the crash is gone",
+                    COR_F("sop_instance_uid", row->uid));
+    return cor_sql_write(recovery->archive->options.catalog, remove_row, row, COR_SQL_SYNCED, err);
 }
 
-static bool check_rows(CorArchive *archive, const Latest *latest, CorError *err)
+static bool check_rows(const Recovery *recovery, CorError *err)
 {
-    size_t taken_out = 0;
-
-    for (size_t i = 0; i < latest->len; i++) {
-        Row row = {.uid = latest->uids[i]};
-        bool ok = check_row(archive, &row, &taken_out, err);
-        free(row.found);
-        if (!ok) {
+    for (size_t i = 0; i < recovery->latest.len; i++) {
+        COR_CLEANUP(row_done) Row row = {0};
+        if (!get_row(recovery, i, &row, err) || (row.found && !check_row(recovery, &row, err))) {
             return false;
         }
     }
-    if (taken_out > 0) {
-        cor_log_warning(
-            "images that were not stored completely when the machine went down are gone",
-            COR_FI("images", taken_out));
-    }
     return true;
 }
 
-typedef struct Adoption {
+/* --- objects without rows --- */
+
+typedef struct Orphan {
+    char *key; /* NULL: it is dealt with */
+    int64_t modified_unix_ms;
+} Orphan;
+
+typedef struct Orphans {
     CorArchive *archive;
-    size_t fates[COR_ARCHIVE_LEFT + 1];
-} Adoption;
+    Orphan *items;
+    size_t len;
+    size_t room;
+    const char *key; /* that is asked about */
+    bool is_named;
+} Orphans;
 
-static bool adopt(void *context, const char *key, CorError *err)
+static void orphans_done(Orphans *orphans)
 {
-    Adoption *adoption = context;
-
-    (void) err;
-    adoption->fates[cor_archive_adopt(adoption->archive, key)]++;
-    return true;
+    for (size_t i = 0; i < orphans->len; i++) {
+        free(orphans->items[i].key);
+    }
+    free(orphans->items);
 }
 
-static bool adopt_latest(CorArchive *archive, const Latest *latest, CorError *err)
+static bool ask_catalog(CorSqlTxn *txn, void *arg, CorError *err)
 {
-    Adoption adoption = {.archive = archive};
-    int64_t since_unix_ms = latest->at_unix_ms - CLOCK_MS;
-    CorBlobStore *blobs = archive->options.blobs;
+    Orphans *orphans = arg;
+
+    return cor_catalog_has_key(txn, COR_BUCKET_PACS, orphans->key, &orphans->is_named, err);
+}
+
+static bool note_orphan(Orphans *orphans, const char *key, int64_t modified_unix_ms, CorError *err)
+{
+    if (orphans->len == orphans->room) {
+        size_t room = COR_MAX((size_t) 64, orphans->room * 2);
+        Orphan *grown = reallocarray(orphans->items, room, sizeof(*orphans->items));
+        if (!grown) {
+            return cor_fail(err, COR_ERR_NOMEM, "out of memory for objects without rows");
+        }
+        orphans->items = grown;
+        orphans->room = room;
+    }
+    Orphan *orphan = &orphans->items[orphans->len];
+    *orphan = (Orphan){.key = strdup(key), .modified_unix_ms = modified_unix_ms};
+    orphans->len += orphan->key != NULL;
+    return orphan->key || cor_fail(err, COR_ERR_NOMEM, "out of memory for objects without rows");
+}
+
+static bool see_key(void *context, const char *key, CorError *err)
+{
+    Orphans *orphans = context;
+    CorObject object = {.file = -1};
+    CorError why = {0};
+
+    orphans->key = key;
+    if (!cor_sql_read(orphans->archive->options.catalog, ask_catalog, orphans, err)) {
+        return false;
+    }
+    return orphans->is_named ||
+           !cor_blob_head(orphans->archive->options.blobs, COR_BUCKET_PACS, key, &object, &why) ||
+           note_orphan(orphans, key, object.modified_unix_ms, err);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const Orphan *one = a;
+    const Orphan *other = b;
+
+    return (one->modified_unix_ms > other->modified_unix_ms) -
+           (one->modified_unix_ms < other->modified_unix_ms);
+}
+
+/* How many got their rows; *left could not be looked at. */
+static size_t adopt_round(const Orphans *orphans, size_t *left)
+{
+    size_t adopted = 0;
+
+    *left = 0;
+    for (size_t i = 0; i < orphans->len; i++) {
+        Orphan *orphan = &orphans->items[i];
+        if (!orphan->key) {
+            continue;
+        }
+        CorArchiveFate fate = cor_archive_adopt(orphans->archive, orphan->key);
+        adopted += fate == COR_ARCHIVE_CATALOGUED;
+        *left += fate == COR_ARCHIVE_LEFT;
+        if (fate != COR_ARCHIVE_LEFT) {
+            free(COR_TAKE(orphan->key));
+        }
+    }
+    return adopted;
+}
+
+static bool adopt_latest(const Recovery *recovery, bool *ret_is_complete, CorError *err)
+{
+    COR_CLEANUP(orphans_done) Orphans orphans = {.archive = recovery->archive};
+    CorBlobStore *blobs = recovery->archive->options.blobs;
+    size_t adopted = 0;
+    size_t left = 0;
 
     if (!cor_blob_can_list_changed(blobs)) {
         return true; /* no row was left behind */
     }
-    if (!cor_blob_list_changed(blobs, COR_BUCKET_PACS, since_unix_ms, adopt, &adoption, err)) {
+    if (!cor_blob_list_changed(blobs, COR_BUCKET_PACS, recovery->latest.changed_unix_ms - CLOCK_MS,
+                               see_key, &orphans, err)) {
         return false;
     }
-    if (adoption.fates[COR_ARCHIVE_CATALOGUED] > 0) {
-        cor_log_warning("images whose rows were lost when the machine went down have them again",
-                        COR_FI("images", adoption.fates[COR_ARCHIVE_CATALOGUED]));
+    if (orphans.len > 0) {
+        qsort(orphans.items, orphans.len, sizeof(orphans.items[0]), compare_times);
     }
+    for (int i = 0; i < ROUNDS && (i == 0 || left > 0); i++) {
+        adopted += adopt_round(&orphans, &left);
+    }
+    if (adopted > 0) {
+        cor_log_warning("images whose rows were lost when the machine went down have them again",
+                        COR_FI("images", adopted));
+    }
+    if (left > 0) {
+        cor_log_error("images without rows could not be looked at; the next start tries again",
+                      COR_FI("images", left));
+    }
+    *ret_is_complete = left == 0;
     return true;
 }
 
-static bool settle_latest(CorArchive *archive, bool was_cut, CorError *err)
-{
-    Latest latest = {.uids = calloc(LATEST, sizeof(*latest.uids))};
-    bool ok = latest.uids || cor_fail(err, COR_ERR_NOMEM, "out of memory to look at images");
+/* --- the whole --- */
 
-    ok = ok && cor_sql_read(archive->options.catalog, list_latest, &latest, err) &&
-         check_rows(archive, &latest, err) &&
-         /* What was removed must not be found again. */
-         cor_archive_priv_remove_objects(archive, err) &&
-         (!was_cut || adopt_latest(archive, &latest, err));
-    free(latest.uids);
-    return ok;
+static bool settle_latest(Recovery *recovery, bool *ret_is_complete, CorError *err)
+{
+    return are_objects_there(recovery, err) && check_rows(recovery, err) &&
+           /* What was removed must not be found again. */
+           cor_archive_priv_remove_objects(recovery->archive, err) &&
+           (!recovery->was_cut || adopt_latest(recovery, ret_is_complete, err));
 }
 
-bool cor_archive_recover(CorArchive *archive, bool was_left, bool was_cut, CorError *err)
+bool cor_archive_recover(CorArchive *archive, bool was_left, bool was_cut, bool *ret_is_complete,
+                         CorError *err)
 {
-    return was_left ? settle_latest(archive, was_cut, err)
-                    : cor_archive_priv_remove_objects(archive, err);
+    Recovery recovery = {.archive = archive, .was_cut = was_cut};
+
+    *ret_is_complete = true;
+    if (!was_left) {
+        return cor_archive_priv_remove_objects(archive, err);
+    }
+    if (!cor_sql_read(archive->options.catalog, list_latest, &recovery, err)) {
+        return false;
+    }
+    bool ok = settle_latest(&recovery, ret_is_complete, err);
+    free(recovery.latest.uids);
+    return ok;
 }

@@ -12,6 +12,7 @@ enum { BATCH = 1000 }; /* rows that one commit takes out: others wait for it */
 
 typedef struct Removal {
     const CorCatalogUids *uids;
+    const char *key; /* of one object that is looked for */
     size_t len;
     CorCatalogRemoval object;
     bool has_object;
@@ -71,6 +72,22 @@ static bool remove_object(CorArchive *archive, Removal *removal, CorError *err)
         return false;
     }
     return cor_sql_write(options->catalog, forget, removal, COR_SQL_RELAXED, err);
+}
+
+static bool find_removal(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    Removal *removal = arg;
+
+    return cor_catalog_find_removal(txn, COR_BUCKET_PACS, removal->key, &removal->object,
+                                    &removal->has_object, err);
+}
+
+bool cor_archive_priv_end_removal(CorArchive *archive, const char *key, CorError *err)
+{
+    Removal removal = {.key = key};
+
+    return cor_sql_read(archive->options.catalog, find_removal, &removal, err) &&
+           (!removal.has_object || remove_object(archive, &removal, err));
 }
 
 /* Every object whose row is gone, whoever took it out: two that remove at once may meet. */

@@ -79,11 +79,21 @@ static bool open_upload(const Filing *filing, bool is_named, int *ret_file, CorE
     return true;
 }
 
+/* The row is of the very object that we have stored now, or are about to. */
+static bool is_same_place(const Filing *filing)
+{
+    return strcmp(filing->existing->bucket, filing->entry.bucket) == 0 &&
+           strcmp(filing->existing->key, filing->entry.key) == 0;
+}
+
 static bool is_same_as_existing(const Filing *filing, bool is_named, bool *ret_is_same,
                                 CorError *err)
 {
     COR_CLEANUP(cor_fd_closep) int file = -1;
 
+    if (is_named && is_same_place(filing)) {
+        return true; /* its object was missing: there is nothing to compare with */
+    }
     return open_upload(filing, is_named, &file, err) &&
            cor_archive_priv_is_same(filing->archive, file, &filing->entry, filing->existing,
                                     ret_is_same, err);
@@ -149,38 +159,28 @@ static void remove_object(const Filing *filing)
     }
 }
 
-/* The object, which is named, and its row are to be durable; else neither stays. */
-static bool add(Filing *filing, CorSqlDurability durability, CorError *err)
+/* The row goes again if its object is not durable. */
+static bool commit(Filing *filing, CorSqlDurability durability, CorError *err)
 {
-    CorArchive *archive = filing->archive;
+    CorSql *catalog = filing->archive->options.catalog;
     CorError why = {0};
 
-    if (cor_sql_write_beside(archive->options.catalog, add_row, sync_object, filing, durability,
-                             &why)) {
-        if (filing->outcome == COR_CATALOG_DUPLICATE) {
-            remove_object(filing);
-            return true;
-        }
-        if (filing->is_durable) {
-            return true;
-        }
-        if (!cor_sql_write(archive->options.catalog, remove_row, filing, COR_SQL_SYNCED, &why)) {
-            cor_log_error("a row stays whose object is not synced", COR_F("error", why.text));
-        }
-        why = filing->why_not;
-    } else if (why.code == COR_ERR_CONFLICT) {
-        bool is_same = resolve(filing, true, &why, err);
-        remove_object(filing);
-        return is_same;
+    if (!cor_sql_write_beside(catalog, add_row, sync_object, filing, durability, err)) {
+        return false;
     }
-    remove_object(filing);
-    return cor_fail(err, why.code, "%s", why.text);
+    if (filing->is_durable || filing->outcome == COR_CATALOG_DUPLICATE) {
+        return true;
+    }
+    if (!cor_sql_write(catalog, remove_row, filing, COR_SQL_SYNCED, &why)) {
+        cor_log_error("a row stays whose object is not synced", COR_F("error", why.text));
+    }
+    return cor_fail(err, filing->why_not.code, "%s", filing->why_not.text);
 }
 
 /* A row that is alone is not waited for: the object is durable, and after a power cut it gets its
  * row again before anything else happens (recover.c).  Those that come together share a wait, which
  * costs less than a commit for each. */
-static bool add_ahead(Filing *filing, CorError *err)
+static bool commit_ahead(Filing *filing, CorError *err)
 {
     CorArchiveAhead *ahead = &filing->archive->ahead;
     CorArchiveTicket ticket;
@@ -188,9 +188,32 @@ static bool add_ahead(Filing *filing, CorError *err)
     COR_FAILPOINT(AFTER_STORE);
     bool is_alone = cor_archive_priv_ahead_enter(ahead, &ticket);
     bool is_found_again = cor_blob_can_list_changed(filing->archive->options.blobs);
-    bool ok = add(filing, is_alone && is_found_again ? COR_SQL_RELAXED : COR_SQL_SYNCED, err);
+    bool ok = commit(filing, is_alone && is_found_again ? COR_SQL_RELAXED : COR_SQL_SYNCED, err);
     cor_archive_priv_ahead_leave(ahead, &ticket);
     COR_FAILPOINT(AFTER_CATALOG);
+    return ok;
+}
+
+/* The object, which is named, and its row are to be durable; else the object does not stay.  A row
+ * whose object was missing has it again. */
+static bool add(Filing *filing, CorError *err)
+{
+    CorError why = {0};
+    bool ok = commit_ahead(filing, &why);
+
+    if (!ok && why.code == COR_ERR_CONFLICT) {
+        ok = resolve(filing, true, &why, err);
+    } else if (ok && filing->outcome == COR_CATALOG_DUPLICATE && is_same_place(filing)) {
+        if (filing->is_durable) {
+            return true;
+        }
+        ok = cor_fail(err, filing->why_not.code, "%s", filing->why_not.text);
+    } else if (!ok) {
+        (void) cor_fail(err, why.code, "%s", why.text);
+    }
+    if (!ok || filing->outcome == COR_CATALOG_DUPLICATE) {
+        remove_object(filing);
+    }
     return ok;
 }
 
@@ -212,7 +235,7 @@ typedef enum Step {
     STEP_FAILED,
 } Step;
 
-/* Bring the object under its key, if nothing is there. */
+/* Bring the object under its key, if nothing is there; its row is announced then. */
 static Step name_object(Filing *filing, CorError *err)
 {
     bool is_there = false;
@@ -231,24 +254,21 @@ static Step name_object(Filing *filing, CorError *err)
     if (is_there) {
         return STEP_ORPHAN;
     }
-    return cor_blob_temp_name(filing->temp, filing->entry.bucket, filing->entry.key,
-                              COR_BLOB_REPLACE, err)
-               ? STEP_NAMED
-               : STEP_FAILED;
+    cor_sql_announce(filing->archive->options.catalog);
+    if (!cor_blob_temp_name(filing->temp, filing->entry.bucket, filing->entry.key, COR_BLOB_REPLACE,
+                            err)) {
+        cor_sql_withdraw(filing->archive->options.catalog);
+        return STEP_FAILED;
+    }
+    return STEP_NAMED;
 }
 
 /* Everything that must not change between check and commit; the stripes are locked. */
 static Step file_away(Filing *filing, CorError *err)
 {
-    CorSql *catalog = filing->archive->options.catalog;
-
-    cor_sql_announce(catalog);
     Step step = name_object(filing, err);
-    if (step != STEP_NAMED) {
-        cor_sql_withdraw(catalog);
-        return step;
-    }
-    return add_ahead(filing, err) ? STEP_NAMED : STEP_FAILED;
+
+    return step == STEP_NAMED && !add(filing, err) ? STEP_FAILED : step;
 }
 
 static Step file_away_locked(Filing *filing, CorError *err)

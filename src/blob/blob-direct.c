@@ -217,6 +217,9 @@ bool cor_blob_priv_direct_end(CorBlobDirect *direct, size_t *ret_written, CorErr
         direct->why = write_at(direct->file, direct->data, direct->given, &written);
     }
     (void) set_direct(direct->file, false);
+    if (direct->why == EINVAL) {
+        written = 0; /* a piece may be what the file system can do, and another one not */
+    }
     if (!conclude(direct->file, direct->why, written, &is_done, err)) {
         return false;
     }

@@ -37,11 +37,13 @@ static bool take_entry(Walk *walk, size_t path_len, DIR *dir, const struct diren
     }
     memcpy(walk->path + path_len, entry->d_name, len + 1);
     if (kind == DT_REG) {
-        return walk->visit(walk->context, walk->path, err);
+        return !cor_key_check(walk->path, NULL) || walk->visit(walk->context, walk->path, err);
     }
     int below = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (below < 0) {
-        return errno == ENOENT || cor_blob_priv_fail(err, errno, "open a folder");
+        return errno == ENOENT || errno == ENOTDIR ||
+               errno == ELOOP || /* it is another thing now */
+               cor_blob_priv_fail(err, errno, "open a folder");
     }
     walk->path[path_len + len] = '/';
     return walk_folder(walk, path_len + len + 1, below, err);

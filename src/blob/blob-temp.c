@@ -530,7 +530,11 @@ bool cor_blob_temp_name(CorBlobTemp *temp, const char *bucket, const char *key, 
 
 bool cor_blob_temp_sync(CorBlobTemp *temp, CorError *err)
 {
+    if (temp->is_broken) {
+        return cor_fail(err, COR_ERR_IO, "an earlier sync of this object failed");
+    }
     if (temp->is_unsynced && fsync(temp->file) != 0) {
+        temp->is_broken = true; /* the kernel tells it once, and believes to have written it then */
         return cor_blob_priv_fail(err, errno, "sync an object");
     }
     temp->is_unsynced = false;

@@ -255,7 +255,8 @@ COR_MUSTCHECK bool cor_blob_temp_publish(CorBlobTemp *temp, const char *bucket, 
 COR_MUSTCHECK bool cor_blob_temp_name(CorBlobTemp *temp, const char *bucket, const char *key,
                                       CorBlobMode mode, CorError *err);
 
-/** Make durable what was named.  After a failure it is still there; cor_blob_remove() it. */
+/** Make durable what was named.  After a failure it is still there, and trying again fails too;
+ * cor_blob_remove() it. */
 COR_MUSTCHECK bool cor_blob_temp_sync(CorBlobTemp *temp, CorError *err);
 
 /** Free a temporary file, discarding it unless it was published.  NULL is ignored. */

@@ -71,6 +71,46 @@ bool cor_catalog_last_change(CorSqlTxn *txn, int64_t *ret_seq, CorError *err)
     return cor_catalog_priv_number(cor_sql_stmt(txn, sql), ret_seq, err);
 }
 
+static bool list_uids(CorSqlTxn *txn, const char *bucket, size_t max, CorCatalogLatest *latest,
+                      CorError *err)
+{
+    static const char sql[] = "SELECT sop_uid FROM change WHERE kind = ?1 AND bucket = ?2"
+                              " ORDER BY seq DESC LIMIT ?3";
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+    bool has_row = true;
+
+    cor_sql_bind_int(stmt, 1, COR_CHANGE_ADDED);
+    cor_sql_bind_text(stmt, 2, bucket);
+    cor_sql_bind_int(stmt, 3, (int64_t) max);
+    while (cor_sql_next(stmt, &has_row, err)) {
+        if (!has_row) {
+            return true;
+        }
+        (void) snprintf(latest->uids[latest->len], COR_UID_SIZE, "%s",
+                        cor_sql_column_text(stmt, 0));
+        latest->len++;
+    }
+    return false;
+}
+
+bool cor_catalog_latest(CorSqlTxn *txn, const char *bucket, size_t max,
+                        CorCatalogLatest *ret_latest, CorError *err)
+{
+    static const char sql[] = "SELECT at FROM change ORDER BY seq DESC LIMIT 1";
+    CorCatalogLatest latest = {.uids = calloc(max, sizeof(*latest.uids))};
+
+    if (!latest.uids) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for a list of instances");
+    }
+    if (!list_uids(txn, bucket, max, &latest, err) ||
+        !cor_catalog_priv_number(cor_sql_stmt(txn, sql), &latest.changed_unix_ms, err)) {
+        free(latest.uids);
+        return false;
+    }
+    *ret_latest = latest;
+    return true;
+}
+
 bool cor_catalog_identity(CorSqlTxn *txn, char ret_identity[COR_CATALOG_IDENTITY_SIZE],
                           CorError *err)
 {

@@ -114,6 +114,26 @@ bool cor_catalog_next_removal(CorSqlTxn *txn, CorCatalogRemoval *removal, bool *
     return true;
 }
 
+bool cor_catalog_find_removal(CorSqlTxn *txn, const char *bucket, const char *key,
+                              CorCatalogRemoval *removal, bool *ret_has, CorError *err)
+{
+    static const char sql[] = "SELECT at FROM removal WHERE bucket = ?1 AND key = ?2";
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+
+    cor_sql_bind_text(stmt, 1, bucket);
+    cor_sql_bind_text(stmt, 2, key);
+    if (!cor_sql_next(stmt, ret_has, err)) {
+        return false;
+    }
+    if (*ret_has) {
+        *removal = (CorCatalogRemoval){.at_unix_ms = cor_sql_column_int(stmt, 0)};
+        cor_sql_reset(stmt);
+        (void) snprintf(removal->bucket, sizeof(removal->bucket), "%s", bucket);
+        (void) snprintf(removal->key, sizeof(removal->key), "%s", key);
+    }
+    return true;
+}
+
 bool cor_catalog_removal_is_due(CorSqlTxn *txn, const CorCatalogRemoval *removal, bool *ret_is_due,
                                 CorError *err)
 {

@@ -278,6 +278,18 @@ COR_MUSTCHECK bool cor_catalog_fragments(CorSqlTxn *txn, const char *sop_instanc
                                          uint32_t frame, CorCatalogRun **ret_runs, size_t *ret_len,
                                          CorError *err);
 
+/* The instances that came last. */
+typedef struct CorCatalogLatest {
+    char (*uids)[COR_UID_SIZE]; /* SOP Instance UIDs, the newest first; malloc()ed */
+    size_t len;
+    int64_t changed_unix_ms; /* when the latest change of any kind was made; 0: there is none */
+} CorCatalogLatest;
+
+/** List at most max instances that came into a bucket last, though they may have gone again.
+ * Reads. */
+COR_MUSTCHECK bool cor_catalog_latest(CorSqlTxn *txn, const char *bucket, size_t max,
+                                      CorCatalogLatest *ret_latest, CorError *err);
+
 /** The number of the latest change, 0 before the first.  Reads. */
 COR_MUSTCHECK bool cor_catalog_last_change(CorSqlTxn *txn, int64_t *ret_seq, CorError *err);
 
@@ -346,6 +358,11 @@ COR_MUSTCHECK bool cor_catalog_next_removal(CorSqlTxn *txn, CorCatalogRemoval *r
 /** True in *ret_is_due if that removal still stands: no row has taken the key since.  Reads. */
 COR_MUSTCHECK bool cor_catalog_removal_is_due(CorSqlTxn *txn, const CorCatalogRemoval *removal,
                                               bool *ret_is_due, CorError *err);
+
+/** Find the object of that key if it has to follow its row; *ret_has is false if not.  Reads. */
+COR_MUSTCHECK bool cor_catalog_find_removal(CorSqlTxn *txn, const char *bucket, const char *key,
+                                            CorCatalogRemoval *removal, bool *ret_has,
+                                            CorError *err);
 
 /** The object is gone, or is not to go any more.  Writes; cor_catalog_add() does it by itself. */
 COR_MUSTCHECK bool cor_catalog_forget_removal(CorSqlTxn *txn, const char *bucket, const char *key,

@@ -432,6 +432,8 @@ static void what_lies_in_a_folder_that_changed_is_told_and_nothing_else(void **s
     put_text(store, "old/older/e");
     put_text(store, "top");
     assert_int_equal(symlink("e", "objects/pacs/old/older/link"), 0);
+    assert_int_equal(close(open("objects/pacs/new/no\\key", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)),
+                     0);
     date_folder("objects/pacs/old/older", 1000);
     date_folder("objects/pacs/old/new", 3000);
     date_folder("objects/pacs/old", 2000);

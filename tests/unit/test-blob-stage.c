@@ -336,6 +336,17 @@ static void a_transfer_that_ends_half_way_is_completed(void **state)
     store_all_sizes();
 }
 
+/* One whose blocks are larger than a page. */
+static void a_file_system_that_refuses_some_transfers_stores_the_same(void **state)
+{
+    (void) state;
+
+    atomic_store(&transfer_fails, EINVAL);
+    store_all_sizes();
+    atomic_store(&begins_well, true);
+    store_all_sizes();
+}
+
 static void fail_for_a_full_disk(void)
 {
     size_t stages = free_stages();
@@ -574,6 +585,7 @@ int main(void)
         CASE(a_kernel_that_takes_no_transfer_stores_the_same),
         CASE(a_kernel_without_asynchronous_transfers_stores_the_same),
         CASE(a_transfer_that_ends_half_way_is_completed),
+        CASE(a_file_system_that_refuses_some_transfers_stores_the_same),
         CASE(a_disk_that_is_full_fails_one_upload_and_no_later_one),
         CASE(an_upload_goes_on_after_it_was_read),
         CASE(an_upload_goes_on_after_the_disk_began),
