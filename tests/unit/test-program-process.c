@@ -241,6 +241,8 @@ static void read_note(const CorDatadir *datadir, char *note, size_t size)
     note[got] = '\0';
 }
 
+static bool was_left; /* what the server was told last */
+
 /* Whether a server that begins on a folder is told that the last one was cut; its note is there
  * then.  Where `note` is not NULL the last one left that. */
 static bool finds_a_cut(const char *name, const char *note, CorDatadir **ret_datadir)
@@ -254,6 +256,8 @@ static bool finds_a_cut(const char *name, const char *note, CorDatadir **ret_dat
         write_note(*ret_datadir, note);
     }
     bool was_cut = cor_datadir_was_cut(*ret_datadir);
+    was_left = cor_datadir_was_left(*ret_datadir);
+    assert_true(was_left == has_note(*ret_datadir) && (was_left || !was_cut));
     if (!cor_datadir_serve(*ret_datadir, &err)) {
         fail_msg("%s", err.text);
     }
@@ -269,6 +273,7 @@ static void a_server_that_ends_in_order_leaves_no_note(void **state)
 
     for (int i = 0; i < 2; i++) {
         assert_false(finds_a_cut("three", NULL, &datadir));
+        assert_false(was_left);
         int dir_fd = fcntl(cor_datadir_fd(datadir), F_DUPFD_CLOEXEC, 0);
         cor_datadir_close(datadir);
         assert_int_equal(faccessat(dir_fd, ".running", F_OK, 0), -1);
@@ -313,6 +318,7 @@ static void a_server_that_was_killed_is_told_from_one_whose_machine_went_down(vo
     cor_datadir_close(datadir);
 
     assert_false(finds_a_cut("five", note, &datadir)); /* killed */
+    assert_true(was_left);
     cor_datadir_close(datadir);
     for (size_t i = 0; i < COR_ARRAY_LEN(cuts); i++) {
         char after[64];
