@@ -32,8 +32,8 @@ COR_MUSTCHECK bool cor_datadir_open(const char *path, CorDatadir **ret_datadir, 
 void cor_datadir_close(CorDatadir *datadir);
 COR_DEFINE_CLEANUP(CorDatadir, cor_datadir_close)
 
-/** True if the last server was not stopped in order: it was killed, or the machine went down.  To be
- * asked before cor_datadir_serve(). */
+/** True if the last server was not stopped in order: it was killed, or the machine went down.  To
+ * be asked before cor_datadir_serve(). */
 bool cor_datadir_was_left(const CorDatadir *datadir);
 
 /** True if a server was not stopped in order and the machine was started anew since: what that one
