@@ -75,7 +75,7 @@ COR_MUSTCHECK bool cor_archive_priv_cast_out(CorArchive *archive, const CorArchi
 
 /**
  * Tell whether a file that was uploaded and a stored object hold the same data set, byte for byte,
- * in the same transfer syntax.
+ * in the same transfer syntax.  One whose object is lost is not the same as any.
  *
  * @param file      of the upload, to read from; stays the caller's
  * @param entry     what would be its row

@@ -117,15 +117,13 @@ COR_MUSTCHECK bool cor_archive_read_again(CorArchive *archive, int file, json_t 
  * End what a former life began: once, before anything is stored.  Objects whose rows went are
  * removed.
  *
- * @param was_left  it was killed, or the machine went down: the latest objects are made durable,
- *                  and rows whose objects are not whole, of which nobody was told, are taken out
- * @param was_cut   the machine went down: the latest objects get the rows that were lost
- * @param ret_is_complete  false if some of these could not be looked at: it has to be done again at
- *                  the next start
+ * @param was_left  it was killed, or the machine went down: the latest objects are made durable
+ * @param was_cut   the machine went down: rows whose objects are not whole, of which nobody was
+ *                  told, are taken out, and the latest objects get the rows that were lost
  * @param err       NOT_FOUND if the objects are missing altogether
  */
 COR_MUSTCHECK bool cor_archive_recover(CorArchive *archive, bool was_left, bool was_cut,
-                                       bool *ret_is_complete, CorError *err);
+                                       CorError *err);
 
 /** Lock the stripes of two texts (a key, a UID) against others that store or remove the same. */
 void cor_archive_lock(CorArchive *archive, const char *one, const char *other);

@@ -40,13 +40,11 @@ bool cor_archive_priv_cast_out(CorArchive *archive, const CorArchiveOutcast *out
 {
     CorBlobStore *blobs = archive->options.blobs;
 
-    if (!copy(blobs, outcast, err) ||
-        !cor_blob_remove(blobs, COR_BUCKET_PACS, outcast->key, err)) {
+    if (!copy(blobs, outcast, err) || !cor_blob_remove(blobs, COR_BUCKET_PACS, outcast->key, err)) {
         cor_error_wrap(err, "quarantine");
         return false;
     }
-    cor_log_warning("imported object without a row moved to quarantine",
-                    COR_F("bucket", COR_BUCKET_PACS), COR_F("sop_instance_uid", outcast->uid),
-                    COR_F("reason", outcast->reason));
+    cor_log_warning("imported object moved to quarantine", COR_F("bucket", COR_BUCKET_PACS),
+                    COR_F("sop_instance_uid", outcast->uid), COR_F("reason", outcast->reason));
     return true;
 }

@@ -19,7 +19,6 @@
 
 #include "base/array.h"
 #include "base/hash.h"
-#include "base/time.h"
 #include "program/log.h"
 
 enum {
@@ -27,7 +26,7 @@ enum {
     SHORTLY_MS = 10 * 60 * 1000, /* before the last change: no disk keeps us waiting longer */
     CLOCK_MS = 60 * 1000,        /* the clock may have been set meanwhile, by so much */
     NONE_LEFT = 64,              /* objects, all missing: they are somewhere else */
-    ROUNDS = 3,                  /* for an image that could not be looked at */
+    TRIES = 3,                   /* for an image that could not be looked at */
 };
 
 /* --- rows --- */
@@ -38,10 +37,11 @@ typedef struct Recovery {
     CorCatalogLatest latest;
 } Recovery;
 
-/* A row that came shortly before the crash. */
+/* One of the rows that came last. */
 typedef struct Row {
     const char *uid;
-    CorCatalogInstance *found; /* malloc()ed; NULL: it went again, or is none of our business */
+    int64_t changed_unix_ms;   /* of the catalogue, when the server ended */
+    CorCatalogInstance *found; /* malloc()ed; NULL: it went again */
 } Row;
 
 static void row_done(Row *row)
@@ -63,22 +63,22 @@ static bool find_row(CorSqlTxn *txn, void *arg, CorError *err)
     return cor_catalog_find(txn, row->uid, &row->found, err);
 }
 
+/* Dated by the last change before, so that a recovery that is cut off measures the same again. */
 static bool remove_row(CorSqlTxn *txn, void *arg, CorError *err)
 {
     const Row *row = arg;
 
-    return cor_catalog_remove(txn, row->uid, cor_time_unix_ms(), NULL, err);
+    return cor_catalog_remove(txn, row->uid, row->changed_unix_ms, NULL, err);
 }
 
 static bool get_row(const Recovery *recovery, size_t i, Row *row, CorError *err)
 {
-    *row = (Row){.uid = recovery->latest.uids[i]};
+    *row =
+        (Row){.uid = recovery->latest.uids[i], .changed_unix_ms = recovery->latest.changed_unix_ms};
     if (!cor_sql_read(recovery->archive->options.catalog, find_row, row, err)) {
         return false;
     }
-    if (row->found &&
-        (strcmp(row->found->bucket, COR_BUCKET_PACS) != 0 ||
-         row->found->created_unix_ms < recovery->latest.changed_unix_ms - SHORTLY_MS)) {
+    if (row->found && strcmp(row->found->bucket, COR_BUCKET_PACS) != 0) {
         free(COR_TAKE(row->found));
     }
     return true;
@@ -124,6 +124,7 @@ static State compare_bytes(const Recovery *recovery, const Row *row, const CorOb
                                        .sha256 = hex,
                                        .uid = row->uid,
                                        .reason = "only a part of the object was stored"};
+    CorError why = {0};
 
     if (!cor_sha256_fd(object->file, object->size, digest, err)) {
         return STATE_UNKNOWN;
@@ -131,7 +132,11 @@ static State compare_bytes(const Recovery *recovery, const Row *row, const CorOb
     if (strcmp(cor_hex_encode(digest, sizeof(digest), hex), row->found->sha256) == 0) {
         return STATE_WHOLE;
     }
-    return cor_archive_priv_cast_out(recovery->archive, &outcast, err) ? STATE_TORN : STATE_UNKNOWN;
+    if (!cor_archive_priv_cast_out(recovery->archive, &outcast, &why)) {
+        cor_log_warning("what is left of an object stays for the sweeper",
+                        COR_F("sop_instance_uid", row->uid), COR_F("error", why.text));
+    }
+    return STATE_TORN; /* in any case the row must not stand for it */
 }
 
 /* Make it durable, if it is what was to be stored. */
@@ -153,31 +158,39 @@ static State settle_object(const Recovery *recovery, const Row *row, CorError *e
     return state;
 }
 
+/* After a mere kill nothing that was named is missing for that reason. */
 static bool check_row(const Recovery *recovery, Row *row, CorError *err)
 {
     CorError why = {0};
+    State state = settle_object(recovery, row, &why);
 
-    switch (settle_object(recovery, row, &why)) {
-    case STATE_WHOLE:
-        return true;
-    case STATE_UNKNOWN: /* nobody has to wait for it */
+    if (state == STATE_UNKNOWN && cor_error_is_transient(&why)) {
+        return cor_fail(err, why.code, "%s", why.text);
+    }
+    if (state == STATE_UNKNOWN || (state == STATE_MISSING && !recovery->was_cut)) {
         cor_log_warning("an image could not be looked at after the crash, and stays",
                         COR_F("sop_instance_uid", row->uid), COR_F("error", why.text));
         return true;
-    case STATE_MISSING:
-    case STATE_TORN:
-        break;
+    }
+    if (state == STATE_WHOLE) {
+        return true;
     }
     cor_log_warning("an image that was not stored completely before the crash is gone",
                     COR_F("sop_instance_uid", row->uid));
     return cor_sql_write(recovery->archive->options.catalog, remove_row, row, COR_SQL_SYNCED, err);
 }
 
+static bool came_shortly_before(const Row *row)
+{
+    return row->found && row->found->created_unix_ms >= row->changed_unix_ms - SHORTLY_MS;
+}
+
 static bool check_rows(const Recovery *recovery, CorError *err)
 {
     for (size_t i = 0; i < recovery->latest.len; i++) {
         COR_CLEANUP(row_done) Row row = {0};
-        if (!get_row(recovery, i, &row, err) || (row.found && !check_row(recovery, &row, err))) {
+        if (!get_row(recovery, i, &row, err) ||
+            (came_shortly_before(&row) && !check_row(recovery, &row, err))) {
             return false;
         }
     }
@@ -187,7 +200,7 @@ static bool check_rows(const Recovery *recovery, CorError *err)
 /* --- objects without rows --- */
 
 typedef struct Orphan {
-    char *key; /* NULL: it is dealt with */
+    char *key;
     int64_t modified_unix_ms;
 } Orphan;
 
@@ -242,9 +255,13 @@ static bool see_key(void *context, const char *key, CorError *err)
     if (!cor_sql_read(orphans->archive->options.catalog, ask_catalog, orphans, err)) {
         return false;
     }
-    return orphans->is_named ||
-           !cor_blob_head(orphans->archive->options.blobs, COR_BUCKET_PACS, key, &object, &why) ||
-           note_orphan(orphans, key, object.modified_unix_ms, err);
+    if (orphans->is_named) {
+        return true;
+    }
+    if (!cor_blob_head(orphans->archive->options.blobs, COR_BUCKET_PACS, key, &object, &why)) {
+        object.modified_unix_ms = INT64_MAX; /* adopting it will tell what is wrong */
+    }
+    return why.code == COR_ERR_NOT_FOUND || note_orphan(orphans, key, object.modified_unix_ms, err);
 }
 
 static int compare_times(const void *a, const void *b)
@@ -256,33 +273,22 @@ static int compare_times(const void *a, const void *b)
            (one->modified_unix_ms < other->modified_unix_ms);
 }
 
-/* How many got their rows; *left could not be looked at. */
-static size_t adopt_round(const Orphans *orphans, size_t *left)
+/* Before a younger one is looked at, which may contradict it. */
+static CorArchiveFate adopt_at_last(CorArchive *archive, const char *key)
 {
-    size_t adopted = 0;
+    CorArchiveFate fate = COR_ARCHIVE_LEFT;
 
-    *left = 0;
-    for (size_t i = 0; i < orphans->len; i++) {
-        Orphan *orphan = &orphans->items[i];
-        if (!orphan->key) {
-            continue;
-        }
-        CorArchiveFate fate = cor_archive_adopt(orphans->archive, orphan->key);
-        adopted += fate == COR_ARCHIVE_CATALOGUED;
-        *left += fate == COR_ARCHIVE_LEFT;
-        if (fate != COR_ARCHIVE_LEFT) {
-            free(COR_TAKE(orphan->key));
-        }
+    for (int i = 0; i < TRIES && fate == COR_ARCHIVE_LEFT; i++) {
+        fate = cor_archive_adopt(archive, key);
     }
-    return adopted;
+    return fate;
 }
 
-static bool adopt_latest(const Recovery *recovery, bool *ret_is_complete, CorError *err)
+static bool adopt_latest(const Recovery *recovery, CorError *err)
 {
     COR_CLEANUP(orphans_done) Orphans orphans = {.archive = recovery->archive};
     CorBlobStore *blobs = recovery->archive->options.blobs;
-    size_t adopted = 0;
-    size_t left = 0;
+    size_t fates[COR_ARCHIVE_LEFT + 1] = {0};
 
     if (!cor_blob_can_list_changed(blobs)) {
         return true; /* no row was left behind */
@@ -294,44 +300,41 @@ static bool adopt_latest(const Recovery *recovery, bool *ret_is_complete, CorErr
     if (orphans.len > 0) {
         qsort(orphans.items, orphans.len, sizeof(orphans.items[0]), compare_times);
     }
-    for (int i = 0; i < ROUNDS && (i == 0 || left > 0); i++) {
-        adopted += adopt_round(&orphans, &left);
+    for (size_t i = 0; i < orphans.len; i++) {
+        fates[adopt_at_last(recovery->archive, orphans.items[i].key)]++;
     }
-    if (adopted > 0) {
+    if (fates[COR_ARCHIVE_CATALOGUED] > 0) {
         cor_log_warning("images whose rows were lost when the machine went down have them again",
-                        COR_FI("images", adopted));
+                        COR_FI("images", fates[COR_ARCHIVE_CATALOGUED]));
     }
-    if (left > 0) {
-        cor_log_error("images without rows could not be looked at; the next start tries again",
-                      COR_FI("images", left));
+    if (fates[COR_ARCHIVE_LEFT] > 0) {
+        cor_log_error("images without rows could not be looked at; the sweeper tries again",
+                      COR_FI("images", fates[COR_ARCHIVE_LEFT]));
     }
-    *ret_is_complete = left == 0;
     return true;
 }
 
 /* --- the whole --- */
 
-static bool settle_latest(Recovery *recovery, bool *ret_is_complete, CorError *err)
+static bool settle_latest(Recovery *recovery, CorError *err)
 {
     return are_objects_there(recovery, err) && check_rows(recovery, err) &&
            /* What was removed must not be found again. */
            cor_archive_priv_remove_objects(recovery->archive, err) &&
-           (!recovery->was_cut || adopt_latest(recovery, ret_is_complete, err));
+           (!recovery->was_cut || adopt_latest(recovery, err));
 }
 
-bool cor_archive_recover(CorArchive *archive, bool was_left, bool was_cut, bool *ret_is_complete,
-                         CorError *err)
+bool cor_archive_recover(CorArchive *archive, bool was_left, bool was_cut, CorError *err)
 {
     Recovery recovery = {.archive = archive, .was_cut = was_cut};
 
-    *ret_is_complete = true;
     if (!was_left) {
         return cor_archive_priv_remove_objects(archive, err);
     }
     if (!cor_sql_read(archive->options.catalog, list_latest, &recovery, err)) {
         return false;
     }
-    bool ok = settle_latest(&recovery, ret_is_complete, err);
+    bool ok = settle_latest(&recovery, err);
     free(recovery.latest.uids);
     return ok;
 }

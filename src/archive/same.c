@@ -79,6 +79,7 @@ bool cor_archive_priv_is_same(CorArchive *archive, int file, const CorCatalogEnt
     const char *syntax = cor_json_string(entry->index, "transfer_syntax_uid", "");
     COR_CLEANUP(cor_object_done) CorObject object = {.file = -1};
     COR_CLEANUP(cor_json_freep) json_t *stored = NULL;
+    CorError why = {0};
     Rest mine = {0};
     Rest theirs = {0};
 
@@ -88,8 +89,10 @@ bool cor_archive_priv_is_same(CorArchive *archive, int file, const CorCatalogEnt
         return true;
     }
     if (!cor_blob_open_object(archive->options.blobs, existing->bucket, existing->key, &object,
-                              err) ||
-        !cor_host_index(archive->options.hosts, object.file, COR_ARCHIVE_INDEX_TIMEOUT_MS, &stored,
+                              &why)) {
+        return why.code == COR_ERR_NOT_FOUND || cor_fail(err, why.code, "%s", why.text);
+    }
+    if (!cor_host_index(archive->options.hosts, object.file, COR_ARCHIVE_INDEX_TIMEOUT_MS, &stored,
                         err)) {
         return false;
     }

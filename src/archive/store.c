@@ -126,6 +126,28 @@ static bool judge(Filing *filing, CorError *err)
                                         : cor_fail(err, why.code, "%s", why.text);
 }
 
+/* --- duplicates --- */
+
+/* The image is there already: but is its object?  It may have been lost; here it is again. */
+static bool see_to_existing(const Filing *filing, bool is_named, CorError *err)
+{
+    CorBlobStore *blobs = filing->archive->options.blobs;
+    const CorCatalogInstance *existing = filing->existing;
+    COR_CLEANUP(cor_fd_closep) int file = -1;
+    CorObject there = {.file = -1};
+    CorError why = {0};
+    CorBlobPut put;
+
+    if (cor_blob_head(blobs, existing->bucket, existing->key, &there, &why)) {
+        return true;
+    }
+    if (why.code != COR_ERR_NOT_FOUND) {
+        return cor_fail(err, why.code, "%s", why.text);
+    }
+    return open_upload(filing, is_named, &file, err) &&
+           cor_blob_put_file(blobs, existing->bucket, existing->key, file, &put, err);
+}
+
 /* --- object and row --- */
 
 static bool add_row(CorSqlTxn *txn, void *arg, CorError *err)
@@ -208,6 +230,8 @@ static bool add(Filing *filing, CorError *err)
             return true;
         }
         ok = cor_fail(err, filing->why_not.code, "%s", filing->why_not.text);
+    } else if (ok && filing->outcome == COR_CATALOG_DUPLICATE) {
+        ok = see_to_existing(filing, true, err);
     } else if (!ok) {
         (void) cor_fail(err, why.code, "%s", why.text);
     }
@@ -248,7 +272,7 @@ static Step name_object(Filing *filing, CorError *err)
             return STEP_FAILED;
         }
         if (filing->outcome == COR_CATALOG_DUPLICATE) {
-            return STEP_DUPLICATE;
+            return see_to_existing(filing, false, err) ? STEP_DUPLICATE : STEP_FAILED;
         }
     }
     if (is_there) {

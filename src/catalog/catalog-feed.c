@@ -71,17 +71,21 @@ bool cor_catalog_last_change(CorSqlTxn *txn, int64_t *ret_seq, CorError *err)
     return cor_catalog_priv_number(cor_sql_stmt(txn, sql), ret_seq, err);
 }
 
+enum { LATEST_CHANGES_MAX = 100000 }; /* to look through for what came last */
+
 static bool list_uids(CorSqlTxn *txn, const char *bucket, size_t max, CorCatalogLatest *latest,
                       CorError *err)
 {
-    static const char sql[] = "SELECT sop_uid FROM change WHERE kind = ?1 AND bucket = ?2"
-                              " ORDER BY seq DESC LIMIT ?3";
+    static const char sql[] =
+        "SELECT sop_uid FROM change WHERE kind = ?1 AND bucket = ?2 AND"
+        " seq > (SELECT coalesce(max(seq), 0) FROM change) - ?4 ORDER BY seq DESC LIMIT ?3";
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
     bool has_row = true;
 
     cor_sql_bind_int(stmt, 1, COR_CHANGE_ADDED);
     cor_sql_bind_text(stmt, 2, bucket);
     cor_sql_bind_int(stmt, 3, (int64_t) max);
+    cor_sql_bind_int(stmt, 4, LATEST_CHANGES_MAX);
     while (cor_sql_next(stmt, &has_row, err)) {
         if (!has_row) {
             return true;

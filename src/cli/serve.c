@@ -58,7 +58,6 @@ typedef struct Server {
     CorHostPool *viewer_hosts;
     CorHttpTickets *tickets;
     CorArchive *archive;
-    bool is_recovered; /* what a crash left is made up for */
     CorGateway *gateway;
     CorDicomweb *dicomweb;
     CorWsServer *ws;
@@ -141,8 +140,7 @@ static bool begin_to_serve(Server *server, CorError *err)
             return false;
         }
     }
-    /* Until all is made up for, the note stays as the last server left it. */
-    return !server->is_recovered || cor_datadir_serve(server->datadir, err);
+    return cor_datadir_serve(server->datadir, err);
 }
 
 static bool open_archive(Server *server, CorError *err)
@@ -152,7 +150,7 @@ static bool open_archive(Server *server, CorError *err)
 
     return cor_archive_new(&options, &server->archive, err) &&
            cor_archive_recover(server->archive, cor_datadir_was_left(server->datadir),
-                               cor_datadir_was_cut(server->datadir), &server->is_recovered, err);
+                               cor_datadir_was_cut(server->datadir), err);
 }
 
 static bool open_queues(Server *server, CorError *err)
