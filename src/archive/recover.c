@@ -107,7 +107,8 @@ static bool are_objects_there(const Recovery *recovery, CorError *err)
     return missing < NONE_LEFT ||
            cor_fail(
                err, COR_ERR_NOT_FOUND,
-               "the objects of the latest %zu images are missing: is the object store mounted?",
+               "the objects of the latest %zu images are missing: is the object store mounted? "
+               "(docs/operations.md#stopping-and-crashing)",
                missing);
 }
 
@@ -167,7 +168,12 @@ static bool check_row(const Recovery *recovery, Row *row, CorError *err)
     if (state == STATE_UNKNOWN && cor_error_is_transient(&why)) {
         return cor_fail(err, why.code, "%s", why.text);
     }
-    if (state == STATE_UNKNOWN || (state == STATE_MISSING && !recovery->was_cut)) {
+    if (state == STATE_MISSING && !recovery->was_cut) {
+        cor_log_warning("an image has lost its object; it can be sent again",
+                        COR_F("sop_instance_uid", row->uid));
+        return true;
+    }
+    if (state == STATE_UNKNOWN) {
         cor_log_warning("an image could not be looked at after the crash, and stays",
                         COR_F("sop_instance_uid", row->uid), COR_F("error", why.text));
         return true;
@@ -273,7 +279,7 @@ static int compare_times(const void *a, const void *b)
            (one->modified_unix_ms < other->modified_unix_ms);
 }
 
-/* Before a younger one is looked at, which may contradict it. */
+/* More than once, before a younger one is looked at, which may contradict it. */
 static CorArchiveFate adopt_at_last(CorArchive *archive, const char *key)
 {
     CorArchiveFate fate = COR_ARCHIVE_LEFT;

@@ -126,26 +126,22 @@ static bool judge(Filing *filing, CorError *err)
                                         : cor_fail(err, why.code, "%s", why.text);
 }
 
-/* --- duplicates --- */
-
-/* The image is there already: but is its object?  It may have been lost; here it is again. */
-static bool see_to_existing(const Filing *filing, bool is_named, CorError *err)
+/* The image is there already under another key: but is its object?  Nobody is told that an image is
+ * stored whose object is lost. */
+static bool is_existing_there(const Filing *filing, CorError *err)
 {
-    CorBlobStore *blobs = filing->archive->options.blobs;
     const CorCatalogInstance *existing = filing->existing;
-    COR_CLEANUP(cor_fd_closep) int file = -1;
     CorObject there = {.file = -1};
     CorError why = {0};
-    CorBlobPut put;
 
-    if (cor_blob_head(blobs, existing->bucket, existing->key, &there, &why)) {
+    if (cor_blob_head(filing->archive->options.blobs, existing->bucket, existing->key, &there,
+                      &why)) {
         return true;
     }
-    if (why.code != COR_ERR_NOT_FOUND) {
-        return cor_fail(err, why.code, "%s", why.text);
-    }
-    return open_upload(filing, is_named, &file, err) &&
-           cor_blob_put_file(blobs, existing->bucket, existing->key, file, &put, err);
+    return why.code == COR_ERR_NOT_FOUND
+               ? cor_fail(err, COR_ERR_UNAVAILABLE,
+                          "the image is known under another key, and its object is missing")
+               : cor_fail(err, why.code, "%s", why.text);
 }
 
 /* --- object and row --- */
@@ -231,7 +227,7 @@ static bool add(Filing *filing, CorError *err)
         }
         ok = cor_fail(err, filing->why_not.code, "%s", filing->why_not.text);
     } else if (ok && filing->outcome == COR_CATALOG_DUPLICATE) {
-        ok = see_to_existing(filing, true, err);
+        ok = is_existing_there(filing, err);
     } else if (!ok) {
         (void) cor_fail(err, why.code, "%s", why.text);
     }
@@ -271,9 +267,13 @@ static Step name_object(Filing *filing, CorError *err)
         if (!judge(filing, err)) {
             return STEP_FAILED;
         }
-        if (filing->outcome == COR_CATALOG_DUPLICATE) {
-            return see_to_existing(filing, false, err) ? STEP_DUPLICATE : STEP_FAILED;
+        if (filing->outcome == COR_CATALOG_DUPLICATE && !is_same_place(filing)) {
+            return is_existing_there(filing, err) ? STEP_DUPLICATE : STEP_FAILED;
         }
+        if (filing->outcome == COR_CATALOG_DUPLICATE && is_there) {
+            return STEP_DUPLICATE;
+        }
+        free(COR_TAKE(filing->existing)); /* its row is there and its object is not: add() */
     }
     if (is_there) {
         return STEP_ORPHAN;

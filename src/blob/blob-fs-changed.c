@@ -41,9 +41,9 @@ static bool take_entry(Walk *walk, size_t path_len, DIR *dir, const struct diren
     }
     int below = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (below < 0) {
-        return errno == ENOENT || errno == ENOTDIR ||
-               errno == ELOOP || /* it is another thing now */
-               cor_blob_priv_fail(err, errno, "open a folder");
+        bool is_another_thing = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+        bool is_not_ours = errno == EACCES || errno == EPERM; /* lost+found */
+        return is_another_thing || is_not_ours || cor_blob_priv_fail(err, errno, "open a folder");
     }
     walk->path[path_len + len] = '/';
     return walk_folder(walk, path_len + len + 1, below, err);

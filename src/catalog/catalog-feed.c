@@ -73,6 +73,17 @@ bool cor_catalog_last_change(CorSqlTxn *txn, int64_t *ret_seq, CorError *err)
 
 enum { LATEST_CHANGES_MAX = 100000 }; /* to look through for what came last */
 
+/* It may have come and gone and come again. */
+static bool is_listed(const CorCatalogLatest *latest, const char *uid)
+{
+    for (size_t i = 0; i < latest->len; i++) {
+        if (strcmp(latest->uids[i], uid) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool list_uids(CorSqlTxn *txn, const char *bucket, size_t max, CorCatalogLatest *latest,
                       CorError *err)
 {
@@ -90,9 +101,11 @@ static bool list_uids(CorSqlTxn *txn, const char *bucket, size_t max, CorCatalog
         if (!has_row) {
             return true;
         }
-        (void) snprintf(latest->uids[latest->len], COR_UID_SIZE, "%s",
-                        cor_sql_column_text(stmt, 0));
-        latest->len++;
+        const char *uid = cor_sql_column_text(stmt, 0);
+        if (!is_listed(latest, uid)) {
+            (void) snprintf(latest->uids[latest->len], COR_UID_SIZE, "%s", uid);
+            latest->len++;
+        }
     }
     return false;
 }

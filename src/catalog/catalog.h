@@ -285,8 +285,8 @@ typedef struct CorCatalogLatest {
     int64_t changed_unix_ms; /* when the latest change of any kind was made; 0: there is none */
 } CorCatalogLatest;
 
-/** List at most max instances that came into a bucket among the last 100,000 changes, though they
- * may have gone again.  Reads. */
+/** List the instances that came into a bucket with its last max arrivals, among the last 100,000
+ * changes, each once; they may have gone again.  Reads. */
 COR_MUSTCHECK bool cor_catalog_latest(CorSqlTxn *txn, const char *bucket, size_t max,
                                       CorCatalogLatest *ret_latest, CorError *err);
 

@@ -10,6 +10,7 @@ import sqlite3
 import time
 
 import pytest
+import requests
 
 import slices
 import stow
@@ -123,6 +124,22 @@ def test_what_came_long_before_the_crash_is_not_looked_at(tmp_path):
         connection.execute("UPDATE instance SET created = created - 3600000")
     with server:
         assert found(server) == set(map(uid, ["first", *NAMES])) and gone(server) == 0
+
+
+def test_one_image_that_came_again_and_again_is_one(tmp_path):
+    """Its object is missing as often as it came: that is no store that is not mounted."""
+    server = Server(tmp_path / "data")
+    server.start()
+    for _ in range(70):
+        assert stow.store(server, part("probe")).status_code == 200
+        assert requests.delete(f"{server.url}/dicom-web/studies/{slices.uid('study')}", timeout=30).status_code == 204
+    assert stow.store(server, part("probe")).status_code == 200
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    boot_anew(server)
+    path(server, "probe").unlink()
+    with server:
+        assert not found(server) and gone(server) == 1
 
 
 def test_a_store_that_is_not_mounted_stops_the_start_and_takes_nothing_out(tmp_path):
