@@ -258,6 +258,7 @@ typedef enum Step {
 /* Bring the object under its key, if nothing is there; its row is announced then. */
 static Step name_object(Filing *filing, CorError *err)
 {
+    CorSql *catalog = filing->archive->options.catalog;
     bool is_there = false;
 
     if (!look(filing, &is_there, err)) {
@@ -278,11 +279,20 @@ static Step name_object(Filing *filing, CorError *err)
     if (is_there) {
         return STEP_ORPHAN;
     }
-    cor_sql_announce(filing->archive->options.catalog);
+    /* One that is synced when it is named keeps nobody waiting for so long. */
+    bool is_quick = cor_blob_temp_is_staged(filing->temp);
+    if (is_quick) {
+        cor_sql_announce(catalog);
+    }
     if (!cor_blob_temp_name(filing->temp, filing->entry.bucket, filing->entry.key, COR_BLOB_REPLACE,
                             err)) {
-        cor_sql_withdraw(filing->archive->options.catalog);
+        if (is_quick) {
+            cor_sql_withdraw(catalog);
+        }
         return STEP_FAILED;
+    }
+    if (!is_quick) {
+        cor_sql_announce(catalog);
     }
     return STEP_NAMED;
 }

@@ -324,6 +324,11 @@ bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size, CorEr
     return end_writing(temp, false, err) && append(temp, data, size, err);
 }
 
+bool cor_blob_temp_is_staged(const CorBlobTemp *temp)
+{
+    return temp->stage != NULL;
+}
+
 uint64_t cor_blob_temp_size(const CorBlobTemp *temp)
 {
     return temp->size;

@@ -214,6 +214,9 @@ void cor_blob_temp_stage(CorBlobTemp *temp);
 COR_MUSTCHECK bool cor_blob_temp_write(CorBlobTemp *temp, const void *data, size_t size,
                                        CorError *err);
 
+/** True while all of it is in memory, and goes to the disk in one transfer. */
+bool cor_blob_temp_is_staged(const CorBlobTemp *temp);
+
 /** Bytes written so far. */
 uint64_t cor_blob_temp_size(const CorBlobTemp *temp);
 
