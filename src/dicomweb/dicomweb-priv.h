@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "dicomweb/feed.h"
 #include "dicomweb/offload.h"
+#include "dicomweb/recent.h"
 #include "dicomweb/render-cache.h"
 
 typedef struct CorStow CorStow; /* stow-upload.h */
@@ -16,6 +17,7 @@ struct CorDicomweb {
     CorOffload *offload; /* threads that wait for hosts and disks */
     CorFeed *feed;       /* who waits for changes */
     CorStow *stow;       /* what uploads share */
+    CorRecent *recent;   /* instances that are asked for again and again */
     CorRenderCache *pictures;
 };
 

@@ -93,6 +93,7 @@ bool cor_dicomweb_open(const CorDicomwebOptions *options, CorDicomweb **ret_dico
                                            (size_t) options->config->viewer_hosts_max,
                                        LINE_MAX, &dicomweb->offload, err) ||
         !cor_dicomweb_priv_feed_new(options->catalog, &dicomweb->feed, err) ||
+        !cor_dicomweb_priv_recent_new(options->catalog, &dicomweb->recent, err) ||
         !cor_dicomweb_priv_stow_new(&dicomweb->stow, err) ||
         !cor_dicomweb_priv_render_cache_new((size_t) options->config->render_cache_bytes,
                                             &dicomweb->pictures, err)) {
@@ -108,6 +109,7 @@ void cor_dicomweb_close(CorDicomweb *dicomweb)
         cor_dicomweb_priv_feed_free(dicomweb->feed);
         cor_dicomweb_priv_stow_free(dicomweb->stow);
         cor_dicomweb_priv_offload_free(dicomweb->offload);
+        cor_dicomweb_priv_recent_free(dicomweb->recent);
         cor_dicomweb_priv_render_cache_free(dicomweb->pictures);
         free(dicomweb);
     }

@@ -61,8 +61,16 @@ bool cor_dicomweb_priv_find_instance(CorDicomweb *dicomweb, const CorCatalogUids
                                      CorCatalogInstance **ret_instance, CorError *err)
 {
     Query query = {.uids = uids};
+    uint64_t time = 0;
 
-    if (!check_uids(uids, err) || !cor_sql_read(dicomweb->options.catalog, run_find, &query, err)) {
+    if (!check_uids(uids, err)) {
+        return false;
+    }
+    *ret_instance = cor_dicomweb_priv_recent_find(dicomweb->recent, uids, &time);
+    if (*ret_instance) {
+        return true;
+    }
+    if (!cor_sql_read(dicomweb->options.catalog, run_find, &query, err)) {
         return false;
     }
     COR_CLEANUP(cor_catalog_instance_freep) CorCatalogInstance *instance = query.instance;
@@ -70,7 +78,29 @@ bool cor_dicomweb_priv_find_instance(CorDicomweb *dicomweb, const CorCatalogUids
         !is_of(uids->study_instance_uid, instance->study_instance_uid)) {
         return cor_fail(err, COR_ERR_NOT_FOUND, "there is no such instance");
     }
+    cor_dicomweb_priv_recent_keep(dicomweb->recent, instance, time);
     *ret_instance = COR_TAKE(instance);
+    return true;
+}
+
+/* A list of the one instance that is named. */
+static bool list_instance(CorDicomweb *dicomweb, const CorCatalogUids *uids,
+                          CorCatalogInstances **ret_instances, CorError *err)
+{
+    COR_CLEANUP(cor_catalog_instances_freep)
+    CorCatalogInstances *list = cor_new(CorCatalogInstances);
+
+    if (list) {
+        list->items = cor_new(CorCatalogInstance *);
+    }
+    if (!list || !list->items) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for an instance");
+    }
+    if (!cor_dicomweb_priv_find_instance(dicomweb, uids, &list->items[0], err)) {
+        return false;
+    }
+    list->len = 1;
+    *ret_instances = COR_TAKE(list);
     return true;
 }
 
@@ -79,6 +109,9 @@ bool cor_dicomweb_priv_find_instances(CorDicomweb *dicomweb, const CorCatalogUid
 {
     Query query = {.uids = uids};
 
+    if (uids->sop_instance_uid) {
+        return list_instance(dicomweb, uids, ret_instances, err);
+    }
     if (!check_uids(uids, err) ||
         !cor_sql_read(dicomweb->options.catalog, run_select, &query, err)) {
         return false;

@@ -46,6 +46,15 @@ def test_an_instance_goes_with_its_object(filled):
     assert objects(filled) == {"st/a/2.dcm", "st/b/1.dcm", "other/a/1.dcm"}
 
 
+def test_an_instance_that_was_read_again_and_again_goes_at_once(filled):
+    uids = slices.uid("study"), slices.uid("study", "a"), slices.uid("study", "a", "a1")
+    path = "/studies/{}/series/{}/instances/{}".format(*uids)
+    for _ in range(5):
+        assert [filled.get("/dicom-web" + path + more).status_code for more in ("", "/frames/1", "/rendered")] == [200] * 3
+    assert delete(filled, *uids).status_code == 204
+    assert [filled.get("/dicom-web" + path + more).status_code for more in ("", "/frames/1", "/rendered")] == [404] * 3
+
+
 def test_a_series_goes_and_its_neighbours_stay(filled):
     assert delete(filled, slices.uid("study"), slices.uid("study", "a")).status_code == 204
     assert keys(filled, "st") == ["st/b/1.dcm"]

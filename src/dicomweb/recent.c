@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A ring of entries, the oldest of which makes room for the next, and a hash table of them. */
+#include "dicomweb/recent.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/hash.h"
+
+enum { SLOTS = 512, SEEN = 4096 };
+
+typedef struct Entry {
+    struct Entry *next_in_slot;
+    CorCatalogInstance *instance; /* NULL: the entry is free */
+} Entry;
+
+struct CorRecent {
+    CorSql *catalog;
+    pthread_mutex_t mutex;
+    uint64_t time; /* guarded by mutex, as all below: commits so far */
+    size_t kept;
+    size_t next; /* place of the ring */
+    Entry ring[COR_RECENT_MAX];
+    Entry *slots[SLOTS];
+    uint32_t seen[SEEN]; /* hashes of what was asked for */
+};
+
+static uint32_t hash_of(const char *uid)
+{
+    return cor_crc32(uid, strlen(uid));
+}
+
+static Entry **slot_of(CorRecent *recent, const char *uid)
+{
+    return &recent->slots[hash_of(uid) % SLOTS];
+}
+
+/* --- with the lock held --- */
+
+static Entry *find_entry(CorRecent *recent, const char *uid)
+{
+    Entry *entry = *slot_of(recent, uid);
+
+    while (entry && strcmp(entry->instance->sop_instance_uid, uid) != 0) {
+        entry = entry->next_in_slot;
+    }
+    return entry;
+}
+
+static void drop(CorRecent *recent, Entry *entry)
+{
+    Entry **at = slot_of(recent, entry->instance->sop_instance_uid);
+
+    while (*at != entry) {
+        at = &(*at)->next_in_slot;
+    }
+    *at = entry->next_in_slot;
+    free(COR_TAKE(entry->instance));
+    recent->kept--;
+}
+
+static void forget_all(CorRecent *recent)
+{
+    for (size_t i = 0; recent->kept > 0; i++) {
+        if (recent->ring[i].instance) {
+            drop(recent, &recent->ring[i]);
+        }
+    }
+}
+
+static bool is_first_time(CorRecent *recent, const char *uid)
+{
+    uint32_t hash = hash_of(uid);
+    uint32_t *seen = &recent->seen[hash % SEEN];
+    bool is_first = *seen != hash;
+
+    *seen = hash;
+    return is_first;
+}
+
+static void add(CorRecent *recent, CorCatalogInstance *instance)
+{
+    Entry *entry = &recent->ring[recent->next];
+    Entry **slot = slot_of(recent, instance->sop_instance_uid);
+
+    recent->next = (recent->next + 1) % COR_RECENT_MAX;
+    if (entry->instance) {
+        drop(recent, entry);
+    }
+    *entry = (Entry){.next_in_slot = *slot, .instance = instance};
+    *slot = entry;
+    recent->kept++;
+}
+
+/* --- life --- */
+
+static void on_commit(void *context)
+{
+    CorRecent *recent = context;
+
+    (void) pthread_mutex_lock(&recent->mutex);
+    recent->time++;
+    forget_all(recent);
+    (void) pthread_mutex_unlock(&recent->mutex);
+}
+
+bool cor_dicomweb_priv_recent_new(CorSql *catalog, CorRecent **ret_recent, CorError *err)
+{
+    CorRecent *recent = cor_new(CorRecent);
+
+    if (!recent) {
+        return cor_fail(err, COR_ERR_NOMEM, "out of memory for recent instances");
+    }
+    (void) pthread_mutex_init(&recent->mutex, NULL);
+    if (!cor_sql_watch(catalog, on_commit, recent, err)) {
+        cor_dicomweb_priv_recent_free(recent);
+        return false;
+    }
+    recent->catalog = catalog;
+    *ret_recent = recent;
+    return true;
+}
+
+void cor_dicomweb_priv_recent_free(CorRecent *recent)
+{
+    if (recent) {
+        if (recent->catalog) {
+            cor_sql_unwatch(recent->catalog, on_commit, recent);
+        }
+        forget_all(recent);
+        (void) pthread_mutex_destroy(&recent->mutex);
+        free(recent);
+    }
+}
+
+/* --- instances --- */
+
+static CorCatalogInstance *copy(const CorCatalogInstance *instance)
+{
+    size_t size = sizeof(*instance) + strlen(instance->key) + 1;
+    CorCatalogInstance *made = malloc(size);
+
+    return made ? memcpy(made, instance, size) : NULL;
+}
+
+static bool is_of(const char *wanted, const char *has)
+{
+    return !wanted || strcmp(wanted, has) == 0;
+}
+
+CorCatalogInstance *cor_dicomweb_priv_recent_find(CorRecent *recent, const CorCatalogUids *uids,
+                                                  uint64_t *ret_time)
+{
+    CorCatalogInstance *found = NULL;
+
+    (void) pthread_mutex_lock(&recent->mutex);
+    *ret_time = recent->time;
+    const Entry *entry = find_entry(recent, uids->sop_instance_uid);
+    if (entry && is_of(uids->series_instance_uid, entry->instance->series_instance_uid) &&
+        is_of(uids->study_instance_uid, entry->instance->study_instance_uid)) {
+        found = copy(entry->instance);
+    }
+    (void) pthread_mutex_unlock(&recent->mutex);
+    return found;
+}
+
+void cor_dicomweb_priv_recent_keep(CorRecent *recent, const CorCatalogInstance *instance,
+                                   uint64_t time)
+{
+    const char *uid = instance->sop_instance_uid;
+
+    (void) pthread_mutex_lock(&recent->mutex);
+    if (recent->time == time && !is_first_time(recent, uid) && !find_entry(recent, uid)) {
+        CorCatalogInstance *own = copy(instance);
+        if (own) {
+            add(recent, own);
+        }
+    }
+    (void) pthread_mutex_unlock(&recent->mutex);
+}
