@@ -37,6 +37,7 @@ typedef struct Filing {
     bool has_own_key;
     CorCatalogOutcome outcome;
     CorCatalogInstance *existing; /* malloc()ed */
+    bool is_announced;            /* the row */
     bool is_durable;              /* the object */
     CorError why_not;
 } Filing;
@@ -181,9 +182,10 @@ static void remove_object(const Filing *filing)
 static bool commit(Filing *filing, CorSqlDurability durability, CorError *err)
 {
     CorSql *catalog = filing->archive->options.catalog;
+    const CorSqlBeside beside = {.meanwhile = sync_object, .was_announced = filing->is_announced};
     CorError why = {0};
 
-    if (!cor_sql_write_beside(catalog, add_row, sync_object, filing, durability, err)) {
+    if (!cor_sql_write_beside(catalog, add_row, &beside, filing, durability, err)) {
         return false;
     }
     if (filing->is_durable || filing->outcome == COR_CATALOG_DUPLICATE) {
@@ -255,7 +257,7 @@ typedef enum Step {
     STEP_FAILED,
 } Step;
 
-/* Bring the object under its key, if nothing is there; its row is announced then. */
+/* Bring the object under its key, if nothing is there; its row may be announced then. */
 static Step name_object(Filing *filing, CorError *err)
 {
     CorSql *catalog = filing->archive->options.catalog;
@@ -279,22 +281,19 @@ static Step name_object(Filing *filing, CorError *err)
     if (is_there) {
         return STEP_ORPHAN;
     }
-    /* One that is synced when it is named keeps nobody waiting for so long. */
-    bool is_quick = cor_blob_temp_is_staged(filing->temp);
-    if (is_quick) {
+    /* One that is synced when it is named would keep the others waiting for too long. */
+    filing->is_announced = cor_blob_temp_is_staged(filing->temp);
+    if (filing->is_announced) {
         cor_sql_announce(catalog);
     }
-    if (!cor_blob_temp_name(filing->temp, filing->entry.bucket, filing->entry.key, COR_BLOB_REPLACE,
-                            err)) {
-        if (is_quick) {
-            cor_sql_withdraw(catalog);
-        }
-        return STEP_FAILED;
+    if (cor_blob_temp_name(filing->temp, filing->entry.bucket, filing->entry.key, COR_BLOB_REPLACE,
+                           err)) {
+        return STEP_NAMED;
     }
-    if (!is_quick) {
-        cor_sql_announce(catalog);
+    if (filing->is_announced) {
+        cor_sql_withdraw(catalog);
     }
-    return STEP_NAMED;
+    return STEP_FAILED;
 }
 
 /* Everything that must not change between check and commit; the stripes are locked. */

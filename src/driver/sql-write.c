@@ -415,17 +415,17 @@ static bool wait_finished(CorSqlWriter *writer, CorSqlRequest *request)
 
 /* Hand over a write, do something else meanwhile, and wait for it; the request receives how it
  * went. */
-static void write_and_wait(CorSqlWriter *writer, CorSqlRequest *request, bool is_announced,
-                           void (*meanwhile)(void *arg))
+static void write_and_wait(CorSqlWriter *writer, CorSqlRequest *request, const CorSqlBeside *beside)
 {
     if (pthread_equal(pthread_self(), writer->thread)) {
         (void) cor_fail(&request->err, COR_ERR_BUG, "the writer thread would wait for itself");
         return;
     }
     (void) sem_init(&request->finished, 0, 0);
-    if (cor_sql_priv_line_put(&writer->line, request, is_announced, &request->err)) {
-        if (meanwhile) {
-            meanwhile(request->arg);
+    if (cor_sql_priv_line_put(&writer->line, request, beside && beside->was_announced,
+                              &request->err)) {
+        if (beside) {
+            beside->meanwhile(request->arg);
         }
         if (!wait_finished(writer, request)) {
             (void) cor_fail(&request->err, COR_ERR_TIMEOUT,
@@ -442,7 +442,7 @@ bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *done, void *arg,
 
     assert(db && run);
 
-    write_and_wait(&db->writer, &request, false, NULL);
+    write_and_wait(&db->writer, &request, NULL);
     return request.is_ok || cor_fail(err, request.err.code, "%s", request.err.text);
 }
 
@@ -456,14 +456,14 @@ void cor_sql_withdraw(CorSql *db)
     cor_sql_priv_line_withdraw(&db->writer.line);
 }
 
-bool cor_sql_write_beside(CorSql *db, CorSqlRun *run, void (*meanwhile)(void *arg), void *arg,
+bool cor_sql_write_beside(CorSql *db, CorSqlRun *run, const CorSqlBeside *beside, void *arg,
                           CorSqlDurability durability, CorError *err)
 {
     CorSqlRequest request = {.run = run, .arg = arg, .durability = durability};
 
-    assert(db && run && meanwhile);
+    assert(db && run && beside);
 
-    write_and_wait(&db->writer, &request, true, meanwhile);
+    write_and_wait(&db->writer, &request, beside);
     return request.is_ok || cor_fail(err, request.err.code, "%s", request.err.text);
 }
 

@@ -129,14 +129,18 @@ COR_MUSTCHECK bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *do
 void cor_sql_announce(CorSql *db);
 void cor_sql_withdraw(CorSql *db);
 
+typedef struct CorSqlBeside {
+    void (*meanwhile)(void *arg); /* not called if the write was not handed over */
+    bool was_announced;
+} CorSqlBeside;
+
 /**
- * Hand over the write that was announced, do something else meanwhile, and wait for the commit: as
+ * Hand over a write, do something else in this thread while it runs, and wait for the commit: as
  * cor_sql_write().
  *
- * @param meanwhile  called in this thread with arg, which both share, while the write runs; not
- *                   called if it was not handed over
+ * @param arg  of both
  */
-COR_MUSTCHECK bool cor_sql_write_beside(CorSql *db, CorSqlRun *run, void (*meanwhile)(void *arg),
+COR_MUSTCHECK bool cor_sql_write_beside(CorSql *db, CorSqlRun *run, const CorSqlBeside *beside,
                                         void *arg, CorSqlDurability durability, CorError *err);
 
 /**

@@ -496,18 +496,19 @@ static void something_else_is_done_while_a_write_is_committed(void **state)
 {
     Fixture *fixture = *state;
     Beside beside = {.db = fixture->db, .name = "one", .seen = -1};
+    const CorSqlBeside announced = {.meanwhile = look_beside, .was_announced = true};
+    const CorSqlBeside other = {.meanwhile = look_beside};
     CorError err = {0};
 
     cor_sql_announce(fixture->db);
-    assert_true(cor_sql_write_beside(fixture->db, insert_beside, look_beside, &beside,
+    assert_true(cor_sql_write_beside(fixture->db, insert_beside, &announced, &beside,
                                      COR_SQL_SYNCED, &err));
     assert_true(beside.seen == 0 || beside.seen == 1);
     assert_int_equal(count(fixture->db), 1);
 
     beside.seen = -1; /* also beside one that fails */
-    cor_sql_announce(fixture->db);
-    assert_false(cor_sql_write_beside(fixture->db, insert_beside, look_beside, &beside,
-                                      COR_SQL_SYNCED, &err));
+    assert_false(
+        cor_sql_write_beside(fixture->db, insert_beside, &other, &beside, COR_SQL_SYNCED, &err));
     assert_int_equal(err.code, COR_ERR_CONFLICT);
     assert_int_equal(beside.seen, 1);
 
