@@ -22,7 +22,7 @@ import orthanc as orthanc_module  # noqa: E402
 ROOT_UID = "1.2.826.0.1.3680043.8.498.777"
 GROUP, STUDIES = 200, 5  # instances of a study, in one series
 MANY = 100000
-TURNS, SCALE_TURNS, TURN_MS = 3, 5, 700
+TURNS, TURN_MS = 5, 700
 DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 FRAMES = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 JSON, JPEG = "application/dicom+json", "image/jpeg"
@@ -85,17 +85,17 @@ class Contest:
     def __init__(self, bench, sides):
         self.bench, self.sides = bench, sides
 
-    def turns(self, name, work, turns=TURNS):
+    def turns(self, name, work):
         """Let each do the work in turn; {side: medians}."""
         done = {side.name: [] for side in self.sides}
-        for number in range(turns):
+        for number in range(TURNS):
             for side in self.sides[::-1 if number % 2 else 1]:
                 done[side.name].append(work(side, number))
         self.bench.raw.setdefault("dicomweb", {})[name] = done
         return {side: medians(results) for side, results in done.items()}
 
-    def row(self, name, work, target, unit="/s", turns=TURNS):
-        found = self.turns(name, work, turns)
+    def row(self, name, work, target, unit="/s"):
+        found = self.turns(name, work)
         ours, theirs = found["corsia"], found["orthanc"]
         measured = f"{ours['per_second']:.0f}{unit}, p50 {ours['p50']:.2f} ms, p99 {ours['p99']:.2f} ms"
         compared = (f"{ratio(ours['per_second'], theirs['per_second'])} Orthanc's {theirs['per_second']:.1f}{unit}; processor "
@@ -144,8 +144,8 @@ def stores(contest, large):
     def in_tens(side, number):
         return side.measured("store", template=large, first=300 + 120 * number, count=120, per=10, connections=2, group=GROUP)
 
-    contest.row("STOW-RS, 512 x 512 CT, 1 connection, 1 per request", one_by_one, "at least 3 x", " instances/s", 5)
-    contest.row("STOW-RS, 512 x 512 CT, 2 connections, 10 per request", in_tens, "at least 3 x", " instances/s", 5)
+    contest.row("STOW-RS, 512 x 512 CT, 1 connection, 1 per request", one_by_one, "at least 3 x", " instances/s")
+    contest.row("STOW-RS, 512 x 512 CT, 2 connections, 10 per request", in_tens, "at least 3 x", " instances/s")
     for side in contest.sides:
         side.measured("store", template=large, first=900, count=80, per=10, group=GROUP)
     counts = {side.name: syncs(side, template=large, first=980, count=20, group=GROUP) for side in contest.sides}
@@ -199,7 +199,7 @@ def scale(bench, large_side, small_side, tiny):
         for _, paths, accept, connections, _target in (*QUERIES[1:], *RETRIEVALS):
             side.get(paths, accept, connections, 2 * TURN_MS)
     for name, paths, accept, connections, _target in (*QUERIES[1:], *RETRIEVALS):
-        found = contest.turns(f"{name}, of {MANY}", lambda side, _, how=(paths, accept, connections): side.get(*how), SCALE_TURNS)
+        found = contest.turns(f"{name}, of {MANY}", lambda side, _, how=(paths, accept, connections): side.get(*how))
         large, small = found[large_side.name], found[small_side.name]
         slower = large["p50"] / small["p50"] if connections == 1 else small["per_second"] / large["per_second"]
         bench.row(f"  {name}", f"{large['per_second']:.0f}/s, p50 {large['p50']:.2f} ms", "at most 1.2 x the time",
