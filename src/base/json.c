@@ -10,7 +10,7 @@
 
 enum { DEPTH_MAX = 64 };
 
-static bool check_depth(const char *text, size_t size, CorError *err)
+bool cor_json_check_depth(const char *text, size_t size, CorError *err)
 {
     int depth = 0;
     bool in_string = false;
@@ -41,7 +41,7 @@ bool cor_json_parse(const char *text, size_t size, json_t **ret_json, CorError *
 {
     json_error_t why;
 
-    if (!check_depth(text, size, err)) {
+    if (!cor_json_check_depth(text, size, err)) {
         return false;
     }
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);

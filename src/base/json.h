@@ -27,6 +27,9 @@ static inline void cor_json_freep(json_t **slot)
  */
 COR_MUSTCHECK bool cor_json_parse(const char *text, size_t size, json_t **ret_json, CorError *err);
 
+/** Hold a text that is not parsed to the depth of those that are; LIMIT if it is deeper. */
+COR_MUSTCHECK bool cor_json_check_depth(const char *text, size_t size, CorError *err);
+
 /** Compact text with members in insertion order; malloc()ed, NULL if there is no memory. */
 char *cor_json_text(const json_t *json);
 

@@ -6,10 +6,12 @@
  * row is written anew from the header of the one that is first now; a search that reads headers
  * looks at the same one (catalog-query-sql.c).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/json.h"
+#include "catalog/catalog-attributes.h"
 #include "catalog/catalog-priv.h"
 
 static const char total_studies[] = "UPDATE total SET studies = studies + ?1";
@@ -47,7 +49,7 @@ static void bind_name(CorSqlStmt *stmt, int parameter, const json_t *attributes,
     cor_sql_bind_text(stmt, parameter + 1, texts[0][0] ? texts[1] : NULL);
 }
 
-static bool describe_study(CorSqlTxn *txn, int64_t study, const json_t *attributes, CorError *err)
+static bool describe_study(CorSqlTxn *txn, int64_t study, const char *attributes, CorError *err)
 {
     static const char sql[] =
         "UPDATE study SET patient_name = ?2, patient_name_search = ?3, referring_name = ?4,"
@@ -57,21 +59,28 @@ static bool describe_study(CorSqlTxn *txn, int64_t study, const json_t *attribut
     static const CorCatalogColumn columns[] = {
         {6, "00100020"},  {7, "00100021"},  {8, "00100030"},  {9, "00100040"}, {10, "00080020"},
         {11, "00080030"}, {12, "00080050"}, {13, "00200010"}, {14, "00081030"}};
+    static const char *const tags[] = {"00080020", "00080030", "00080050", "00080090",
+                                       "00081030", "00100010", "00100020", "00100021",
+                                       "00100030", "00100040", "00200010"};
+    COR_CLEANUP(cor_json_freep) json_t *picked = NULL;
     char patient[2][COR_CATALOG_TEXT_MAX + 1];
     char referring[2][COR_CATALOG_TEXT_MAX + 1];
-    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
 
+    if (!cor_catalog_priv_pick(attributes, tags, COR_ARRAY_LEN(tags), &picked, err)) {
+        return false;
+    }
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
     cor_sql_bind_int(stmt, 1, study);
-    bind_name(stmt, 2, attributes, "00100010", patient);
-    bind_name(stmt, 4, attributes, "00080090", referring);
-    cor_catalog_priv_bind_columns(stmt, attributes, columns, COR_ARRAY_LEN(columns));
+    bind_name(stmt, 2, picked, "00100010", patient);
+    bind_name(stmt, 4, picked, "00080090", referring);
+    cor_catalog_priv_bind_columns(stmt, picked, columns, COR_ARRAY_LEN(columns));
     return cor_sql_run(stmt, err) &&
            cor_catalog_priv_write_ready(txn, COR_CATALOG_STUDIES, study, attributes, err);
 }
 
 /* The modality is that of the instance, which is bounded. */
 static bool describe_series(CorSqlTxn *txn, int64_t series, const char *modality,
-                            const json_t *attributes, CorError *err)
+                            const char *attributes, CorError *err)
 {
     static const char sql[] =
         "UPDATE series SET modality = ?2, series_number = ?3, series_description = ?4,"
@@ -81,16 +90,22 @@ static bool describe_series(CorSqlTxn *txn, int64_t series, const char *modality
     static const CorCatalogColumn columns[] = {
         {4, "0008103E"}, {5, "00080021"},  {6, "00080031"},  {7, "00180015"}, {8, "00200060"},
         {9, "00181030"}, {10, "00400244"}, {11, "00400245"}, {12, "00200052"}};
-    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
+    static const char *const tags[] = {"00080021", "00080031", "0008103E", "00180015", "00181030",
+                                       "00200011", "00200052", "00200060", "00400244", "00400245"};
+    COR_CLEANUP(cor_json_freep) json_t *picked = NULL;
     int64_t number = 0;
 
+    if (!cor_catalog_priv_pick(attributes, tags, COR_ARRAY_LEN(tags), &picked, err)) {
+        return false;
+    }
+    CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
     cor_sql_bind_int(stmt, 1, series);
     cor_sql_bind_text(stmt, 2, modality);
     cor_sql_bind_null(stmt, 3);
-    if (cor_catalog_priv_attribute_int(attributes, "00200011", &number)) {
+    if (cor_catalog_priv_attribute_int(picked, "00200011", &number)) {
         cor_sql_bind_int(stmt, 3, number);
     }
-    cor_catalog_priv_bind_columns(stmt, attributes, columns, COR_ARRAY_LEN(columns));
+    cor_catalog_priv_bind_columns(stmt, picked, columns, COR_ARRAY_LEN(columns));
     return cor_sql_run(stmt, err) &&
            cor_catalog_priv_write_ready(txn, COR_CATALOG_SERIES, series, attributes, err);
 }
@@ -180,13 +195,21 @@ static bool drop_empty(CorSqlTxn *txn, const CorCatalogRow *row, CorError *err)
     return cor_sql_changes(txn) == 0 || cor_catalog_priv_run_with(txn, total_studies, -1, err);
 }
 
-/* The header of an instance, and its modality (NULL if there is none), to be freed. */
-static bool read_header(CorSqlTxn *txn, int64_t instance, json_t **ret_attributes,
+/* A copy of a text, NULL of none. */
+static bool copy(const char *text, char **ret_copy, CorError *err)
+{
+    *ret_copy = text ? strdup(text) : NULL;
+    return !text || *ret_copy || cor_fail(err, COR_ERR_NOMEM, "out of memory for a header");
+}
+
+/* The header of an instance, and its modality, to be freed; each NULL if there is none.  A header
+ * that cannot be read any more counts as none: it must not keep others from going. */
+static bool read_header(CorSqlTxn *txn, int64_t instance, char **ret_attributes,
                         char **ret_modality, CorError *err)
 {
-    static const char sql[] = "SELECT a.body, i.modality FROM instance i LEFT JOIN attributes a"
-                              " ON a.instance = i.id WHERE i.id = ?1";
-    COR_CLEANUP(cor_json_freep) json_t *attributes = NULL;
+    static const char sql[] =
+        "SELECT CASE WHEN json_valid(a.body) THEN a.body END, i.modality"
+        " FROM instance i LEFT JOIN attributes a ON a.instance = i.id WHERE i.id = ?1";
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
     bool has_row = false;
 
@@ -194,17 +217,9 @@ static bool read_header(CorSqlTxn *txn, int64_t instance, json_t **ret_attribute
     if (!cor_sql_next(stmt, &has_row, err)) {
         return false;
     }
-    const char *body = has_row ? cor_sql_column_text(stmt, 0) : NULL;
-    const char *modality = has_row ? cor_sql_column_text(stmt, 1) : NULL;
-    bool ok = !body || cor_json_parse(body, strlen(body), &attributes, err);
-    if (ok && modality && ret_modality) {
-        *ret_modality = strdup(modality);
-        ok = *ret_modality || cor_fail(err, COR_ERR_NOMEM, "out of memory for a modality");
-    }
+    bool ok = copy(has_row ? cor_sql_column_text(stmt, 0) : NULL, ret_attributes, err) &&
+              copy(has_row ? cor_sql_column_text(stmt, 1) : NULL, ret_modality, err);
     cor_sql_reset(stmt);
-    if (ok) {
-        *ret_attributes = COR_TAKE(attributes);
-    }
     return ok;
 }
 
@@ -222,16 +237,17 @@ static bool find_first(CorSqlTxn *txn, const char *sql, int64_t above, int64_t *
 static bool renew(CorSqlTxn *txn, const CorCatalogRow *row, int64_t of_series, int64_t of_study,
                   CorError *err)
 {
-    COR_CLEANUP(cor_json_freep) json_t *series = NULL;
-    COR_CLEANUP(cor_json_freep) json_t *study = NULL;
+    COR_CLEANUP(cor_freep) char *series = NULL;
+    COR_CLEANUP(cor_freep) char *study = NULL;
     COR_CLEANUP(cor_freep) char *modality = NULL;
+    COR_CLEANUP(cor_freep) char *other = NULL;
 
     if (of_series != 0 && (!read_header(txn, of_series, &series, &modality, err) ||
                            !describe_series(txn, row->series, modality, series, err) ||
                            !cor_catalog_priv_update_modalities(txn, row->study, err))) {
         return false;
     }
-    return of_study == 0 || (read_header(txn, of_study, &study, NULL, err) &&
+    return of_study == 0 || (read_header(txn, of_study, &study, &other, err) &&
                              describe_study(txn, row->study, study, err));
 }
 

@@ -5,11 +5,9 @@
  * so that nobody has to count; and each change gets its number in the feed first, so that the
  * instance can carry it.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
-#include "base/json.h"
 #include "catalog/catalog-priv.h"
 #include "catalog/catalog.h"
 
@@ -55,9 +53,9 @@ static void bind_instance(CorSqlStmt *stmt, const CorCatalogEntry *entry,
     cor_sql_bind_int(stmt, 14, record->rows);
     cor_sql_bind_int(stmt, 15, record->columns);
     cor_sql_bind_int(stmt, 16, record->frames);
-    cor_catalog_priv_bind_columns(stmt, record->attributes, columns, COR_ARRAY_LEN(columns));
+    cor_catalog_priv_bind_columns(stmt, record->picked, columns, COR_ARRAY_LEN(columns));
     cor_sql_bind_int(stmt, 18, record->has_pixels);
-    if (cor_catalog_priv_attribute_int(record->attributes, "00280100", &bits)) {
+    if (cor_catalog_priv_attribute_int(record->picked, "00280100", &bits)) {
         cor_sql_bind_int(stmt, 19, bits);
     }
     if (record->has_instance_number) {
@@ -92,49 +90,16 @@ static bool note_change(CorSqlTxn *txn, const CorCatalogRow *row, int64_t change
     return true;
 }
 
-/* DICOM JSON is in the order of tags (PS3.18 section F.2.2); not every file is. */
-static bool is_sorted(const json_t *attributes)
-{
-    const char *last = "";
-
-    for (void *at = json_object_iter((json_t *) attributes); at;
-         at = json_object_iter_next((json_t *) attributes, at)) {
-        const char *tag = json_object_iter_key(at);
-        if (strcmp(last, tag) >= 0) {
-            return false;
-        }
-        last = tag;
-    }
-    return true;
-}
-
-/* The host's text can be kept if it is in one line, as the lines of answers want it, and sorted. */
-static bool is_text_kept(const CorCatalogRecord *record)
-{
-    const unsigned char *at = (const unsigned char *) record->attributes_text;
-
-    while (at && *at >= ' ') {
-        at++;
-    }
-    return at && *at == '\0' && is_sorted(record->attributes);
-}
-
-static bool write_attributes(CorSqlTxn *txn, int64_t instance, const CorCatalogRecord *record,
+static bool write_attributes(CorSqlTxn *txn, int64_t instance, const char *attributes,
                              CorError *err)
 {
     static const char sql[] = "INSERT OR REPLACE INTO attributes(instance, body) VALUES (?1, ?2)";
     CorSqlStmt *stmt = cor_sql_stmt(txn, sql);
-    bool is_kept = is_text_kept(record);
-    char *made = is_kept ? NULL : cor_json_canonical(record->attributes);
 
-    if (!is_kept && !made) {
-        return cor_fail(err, COR_ERR_NOMEM, "out of memory for attributes");
-    }
     cor_sql_bind_int(stmt, 1, instance);
-    cor_sql_bind_text(stmt, 2, made ? made : record->attributes_text);
+    cor_sql_bind_text(stmt, 2, attributes);
     bool ok = cor_sql_run(stmt, err);
     cor_sql_bind_null(stmt, 2); /* the text was borrowed */
-    free(made);
     return ok;
 }
 
@@ -142,7 +107,7 @@ static bool write_attributes(CorSqlTxn *txn, int64_t instance, const CorCatalogR
 static bool write_beside(CorSqlTxn *txn, int64_t instance, const CorCatalogEntry *entry,
                          const CorCatalogRecord *record, CorError *err)
 {
-    return write_attributes(txn, instance, record, err) &&
+    return write_attributes(txn, instance, record->attributes, err) &&
            cor_catalog_priv_write_ready(txn, COR_CATALOG_INSTANCES, instance, record->attributes,
                                         err) &&
            cor_catalog_priv_write_fragments(txn, instance, record, entry->size, err);
@@ -212,10 +177,12 @@ bool cor_catalog_add(CorSqlTxn *txn, const CorCatalogEntry *entry, CorCatalogOut
                      CorCatalogInstance **ret_existing, CorError *err)
 {
     COR_CLEANUP(cor_catalog_priv_verdict_done) CorCatalogVerdict verdict = {0};
-    CorCatalogRecord record;
+    COR_CLEANUP(cor_catalog_priv_record_done) CorCatalogRecord record = {0};
 
     if (!cor_catalog_priv_record(entry->index, &record, err) ||
-        !cor_catalog_priv_judge(txn, entry, &record, &verdict, err)) {
+        !cor_catalog_priv_judge(txn, entry, &record, &verdict, err) ||
+        (verdict.outcome != COR_CATALOG_DUPLICATE &&
+         !cor_catalog_priv_record_attributes(txn, entry->index, &record, err))) {
         return false;
     }
     const char *const texts[] = {record.study_instance_uid, record.series_instance_uid,

@@ -71,23 +71,6 @@ bool cor_catalog_priv_is_ready(CorCatalogLevel level, const char *tag)
     return false;
 }
 
-void cor_catalog_priv_ready(CorCatalogLevel level, const json_t *attributes, CorString *lines)
-{
-    for (const Ready *item = ready[level]; item->tag[0]; item++) {
-        const json_t *value = json_object_get(attributes, item->tag);
-        char *text = json_is_object(value) ? cor_json_text(value) : NULL;
-
-        if (text && strlen(text) <= MEMBER_MAX) {
-            cor_string_printf(lines, "\"%s\":", item->tag);
-            cor_string_append_text(lines, text);
-            cor_string_append(lines, "\n", 1);
-        } else if (!value && item->empty_vr[0]) {
-            cor_string_printf(lines, "\"%s\":{\"vr\":\"%s\"}\n", item->tag, item->empty_vr);
-        }
-        free(text);
-    }
-}
-
 /* --- Members of compact JSON. --- */
 
 /* Behind a string that begins here. */
@@ -157,16 +140,127 @@ static bool has_tag(CorCatalogSpan member)
     return member.size > VALUE_AT && member.text[TAG_AT + TAG_LEN] == '"';
 }
 
+static int compare_tags(CorCatalogSpan a, CorCatalogSpan b)
+{
+    return memcmp(a.text + TAG_AT, b.text + TAG_AT, TAG_LEN);
+}
+
+static CorCatalogSpan value_of(CorCatalogSpan member)
+{
+    return (CorCatalogSpan){.text = member.text + VALUE_AT, .size = member.size - VALUE_AT};
+}
+
 CorCatalogSpan cor_catalog_priv_member(const char *object, const char *tag)
 {
     CorCatalogSpan member;
 
     while (cor_catalog_priv_next_member(&object, &member)) {
         if (has_tag(member) && memcmp(member.text + TAG_AT, tag, TAG_LEN) == 0) {
-            return (CorCatalogSpan){.text = member.text + VALUE_AT, .size = member.size - VALUE_AT};
+            return value_of(member);
         }
     }
     return (CorCatalogSpan){0};
+}
+
+/* Other names may be longer or shorter, so this is known before anything is compared. */
+static bool is_named_by_tag(CorCatalogSpan member)
+{
+    bool is_tag = has_tag(member);
+
+    for (size_t i = TAG_AT; i < TAG_AT + TAG_LEN && is_tag; i++) {
+        char c = member.text[i];
+        is_tag = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
+    }
+    return is_tag;
+}
+
+bool cor_catalog_priv_is_sorted(const char *object)
+{
+    CorCatalogSpan member;
+    CorCatalogSpan last = {0};
+
+    while (cor_catalog_priv_next_member(&object, &member)) {
+        if (!is_named_by_tag(member) || (last.size > 0 && compare_tags(last, member) >= 0)) {
+            return false;
+        }
+        last = member;
+    }
+    return true;
+}
+
+bool cor_catalog_priv_seek(CorCatalogWalk *walk, const char *tag, CorCatalogSpan *ret_value)
+{
+    CorCatalogSpan *member = &walk->member;
+
+    while (member->size == 0 || !is_named_by_tag(*member) ||
+           memcmp(member->text + TAG_AT, tag, TAG_LEN) < 0) {
+        if (!cor_catalog_priv_next_member(&walk->at, member)) {
+            *member = (CorCatalogSpan){0};
+            return false;
+        }
+    }
+    if (memcmp(member->text + TAG_AT, tag, TAG_LEN) != 0) {
+        return false;
+    }
+    *ret_value = value_of(*member);
+    return true;
+}
+
+/* --- Lines. --- */
+
+/* True if compact JSON would be the same if it were parsed and written: it has no escapes, and no
+ * numbers but whole ones.  May be false for nothing. */
+static bool is_plain(CorCatalogSpan value)
+{
+    bool is_string = false;
+
+    for (size_t i = 0; i < value.size; i++) {
+        char c = value.text[i];
+
+        if (c == '"') {
+            is_string = !is_string;
+        } else if (c == '\\') {
+            return false;
+        } else if (!is_string &&
+                   (c == '.' || c == 'e' || c == 'E' || (c == '-' && value.text[i + 1] == '0'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Append an attribute, written the way in which all answers are. */
+static void append_line(const char *tag, CorCatalogSpan value, CorString *lines)
+{
+    COR_CLEANUP(cor_json_freep) json_t *json = NULL;
+    COR_CLEANUP(cor_freep) char *text = NULL;
+
+    if (value.text[0] != '{') {
+        return;
+    }
+    if (!is_plain(value)) {
+        text = cor_json_parse(value.text, value.size, &json, NULL) ? cor_json_text(json) : NULL;
+        value = (CorCatalogSpan){.text = text, .size = text ? strlen(text) : 0};
+    }
+    if (value.size > 0 && value.size <= MEMBER_MAX) {
+        cor_string_printf(lines, "\"%s\":", tag);
+        cor_string_append(lines, value.text, value.size);
+        cor_string_append(lines, "\n", 1);
+    }
+}
+
+void cor_catalog_priv_ready(CorCatalogLevel level, const char *attributes, CorString *lines)
+{
+    CorCatalogWalk walk = {.at = attributes ? attributes : ""};
+    CorCatalogSpan value;
+
+    for (const Ready *item = ready[level]; item->tag[0]; item++) {
+        if (cor_catalog_priv_seek(&walk, item->tag, &value)) {
+            append_line(item->tag, value, lines);
+        } else if (item->empty_vr[0]) {
+            cor_string_printf(lines, "\"%s\":{\"vr\":\"%s\"}\n", item->tag, item->empty_vr);
+        }
+    }
 }
 
 /* --- Merging. --- */
@@ -178,11 +272,6 @@ static CorCatalogSpan line_of(CorCatalogSpan text)
     CorCatalogSpan line = {.text = text.text, .size = end ? (size_t) (end - text.text) : text.size};
 
     return has_tag(line) ? line : (CorCatalogSpan){0};
-}
-
-static int compare_tags(CorCatalogSpan a, CorCatalogSpan b)
-{
-    return memcmp(a.text + TAG_AT, b.text + TAG_AT, TAG_LEN);
 }
 
 /* The text whose first line comes first, among equals the first text; len if none has one left. */

@@ -82,17 +82,18 @@ COR_MUSTCHECK bool cor_catalog_priv_update_modalities(CorSqlTxn *txn, int64_t st
 /* Longest text of an attribute that a column keeps, in bytes; longer ones are cut. */
 #define COR_CATALOG_TEXT_MAX ((size_t) 1024)
 
-/* What the catalogue takes out of a record; texts are borrowed from it. */
+/* What the catalogue takes out of a record; its texts are borrowed but for those that were made. */
 typedef struct CorCatalogRecord {
     const char *sop_instance_uid;
     const char *sop_class_uid;
     const char *study_instance_uid;
     const char *series_instance_uid;
     const char *transfer_syntax_uid;
-    const char *modality; /* NULL if there is none */
-    const json_t *attributes;
-    const char *attributes_text; /* the same as text, NULL if it has to be made */
-    const json_t *fragments;     /* where compressed frames lie, not looked at yet; or NULL */
+    const char *modality;    /* NULL if there is none */
+    const char *attributes;  /* as catalog-attributes.h says; NULL until they are asked for */
+    char *made;              /* the same if it had to be made, else NULL */
+    json_t *picked;          /* those of them that the row of an instance has */
+    const json_t *fragments; /* where compressed frames lie, not looked at yet; or NULL */
     int64_t instance_number;
     double slice_position_mm;
     int rows;
@@ -107,11 +108,20 @@ typedef struct CorCatalogRecord {
     bool lacks_meta;
 } CorCatalogRecord;
 
-/* Read a record; INVALID says which member is missing or illegal. */
+/* Read a record without its attributes; INVALID says which member is missing or illegal. */
 COR_MUSTCHECK bool cor_catalog_priv_record(const json_t *index, CorCatalogRecord *ret_record,
                                            CorError *err);
 
-/* The first value of a text attribute, NULL if there is none.  Borrowed. */
+/* Take the attributes as well, and what follows from them: for who is about to store them.  INVALID
+ * if they are no JSON. */
+COR_MUSTCHECK bool cor_catalog_priv_record_attributes(CorSqlTxn *txn, const json_t *index,
+                                                      CorCatalogRecord *record, CorError *err);
+
+/* Free what had to be made; a record that is all zero is ignored. */
+void cor_catalog_priv_record_done(CorCatalogRecord *record);
+
+/* The first value of a text attribute, NULL if there is none.  Borrowed.  Here and below the
+ * attributes are those that somebody has picked. */
 const char *cor_catalog_priv_attribute(const json_t *attributes, const char *tag);
 
 /* The first value of an integer attribute (a JSON number, or text as some writers have it). */
@@ -164,9 +174,10 @@ COR_MUSTCHECK bool cor_catalog_priv_renew_above(CorSqlTxn *txn, const CorCatalog
 
 /* --- Ready answers. --- */
 
-/* Make and store the lines of a study, series or instance, its row's number. */
+/* Make and store the lines of a study, series or instance, its row's number, from the text of its
+ * attributes (NULL: none). */
 COR_MUSTCHECK bool cor_catalog_priv_write_ready(CorSqlTxn *txn, CorCatalogLevel level, int64_t row,
-                                                const json_t *attributes, CorError *err);
+                                                const char *attributes, CorError *err);
 
 /* Make the lines that an older program could not make. */
 COR_MUSTCHECK bool cor_catalog_priv_fill_ready(CorSqlTxn *txn, CorError *err);

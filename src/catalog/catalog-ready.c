@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Storing what is ready of the answers to searches, and making it up for rows of a catalogue that
  * was written before there was such a thing. */
-#include <string.h>
-
-#include "base/json.h"
 #include "catalog/catalog-lines.h"
 #include "catalog/catalog-priv.h"
 
 #define LINES_MAX ((size_t) 1 << 20)
 
 bool cor_catalog_priv_write_ready(CorSqlTxn *txn, CorCatalogLevel level, int64_t row,
-                                  const json_t *attributes, CorError *err)
+                                  const char *attributes, CorError *err)
 {
     static const char *const texts[] = {
         "UPDATE study SET ready = ?2 WHERE id = ?1", "UPDATE series SET ready = ?2 WHERE id = ?1",
@@ -30,17 +27,13 @@ bool cor_catalog_priv_write_ready(CorSqlTxn *txn, CorCatalogLevel level, int64_t
 }
 
 /* The row of the statement: numbers of instance, series and study, the last two NULL if theirs is
- * there, and the header. */
+ * there, and the header, NULL if there is none that can be read. */
 static bool fill_row(CorSqlTxn *txn, CorSqlStmt *stmt, CorError *err)
 {
-    COR_CLEANUP(cor_json_freep) json_t *attributes = NULL;
-    const char *body = cor_sql_column_text(stmt, 3);
+    const char *attributes = cor_sql_column_text(stmt, 3);
     const CorCatalogLevel levels[] = {COR_CATALOG_INSTANCES, COR_CATALOG_SERIES,
                                       COR_CATALOG_STUDIES};
 
-    if (body && !cor_json_parse(body, strlen(body), &attributes, err)) {
-        return false;
-    }
     for (int i = 0; i < 3; i++) {
         if (!cor_sql_column_is_null(stmt, i) &&
             !cor_catalog_priv_write_ready(txn, levels[i], cor_sql_column_int(stmt, i), attributes,
@@ -55,7 +48,8 @@ bool cor_catalog_priv_fill_ready(CorSqlTxn *txn, CorError *err)
 {
     static const char sql[] =
         "SELECT r.instance, CASE WHEN s.ready IS NULL THEN s.id END,"
-        " CASE WHEN t.ready IS NULL THEN t.id END, a.body"
+        " CASE WHEN t.ready IS NULL THEN t.id END,"
+        " CASE WHEN json_valid(a.body) THEN a.body END"
         " FROM ready r JOIN instance i ON i.id = r.instance JOIN series s ON s.id = i.series"
         " JOIN study t ON t.id = i.study LEFT JOIN attributes a ON a.instance = i.id"
         " WHERE r.lines IS NULL AND r.instance > ?1 ORDER BY r.instance LIMIT 1";

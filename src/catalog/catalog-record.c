@@ -15,6 +15,7 @@
 
 #include "base/array.h"
 #include "base/json.h"
+#include "catalog/catalog-attributes.h"
 #include "catalog/catalog-priv.h"
 
 static const json_t *value_of(const json_t *attributes, const char *tag, size_t i)
@@ -240,7 +241,7 @@ static bool take_position(const json_t *attributes, double *ret_position_mm)
 
 bool cor_catalog_priv_record(const json_t *index, CorCatalogRecord *ret_record, CorError *err)
 {
-    CorCatalogRecord record = {.attributes = json_object_get(index, "attributes")};
+    CorCatalogRecord record = {0};
     const json_t *number = json_object_get(index, "instance_number");
     const char *modality = cor_json_string(index, "modality", "");
 
@@ -251,10 +252,10 @@ bool cor_catalog_priv_record(const json_t *index, CorCatalogRecord *ret_record, 
         !take_uid(index, "transfer_syntax_uid", &record.transfer_syntax_uid, err)) {
         return false;
     }
-    if (!json_is_object(record.attributes)) {
+    if (!json_is_string(json_object_get(index, "attributes_text")) &&
+        !json_is_object(json_object_get(index, "attributes"))) {
         return cor_fail(err, COR_ERR_INVALID, "attributes is missing or no object");
     }
-    record.attributes_text = cor_json_string(index, "attributes_text", NULL);
     record.modality = modality[0] && strlen(modality) <= 16 ? modality : NULL;
     record.rows = take_count(index, "rows");
     record.columns = take_count(index, "columns");
@@ -265,7 +266,29 @@ bool cor_catalog_priv_record(const json_t *index, CorCatalogRecord *ret_record, 
         record.instance_number = json_integer_value(number);
     }
     cor_catalog_priv_layout(index, &record);
-    record.has_slice_position = take_position(record.attributes, &record.slice_position_mm);
     *ret_record = record;
     return true;
+}
+
+bool cor_catalog_priv_record_attributes(CorSqlTxn *txn, const json_t *index,
+                                        CorCatalogRecord *record, CorError *err)
+{
+    static const char *const tags[] = {"00200032", "00200037", "00200052", "00280100"};
+
+    if (!cor_catalog_priv_attributes(txn, index, &record->attributes, &record->made, err) ||
+        !cor_catalog_priv_pick(record->attributes, tags, COR_ARRAY_LEN(tags), &record->picked,
+                               err)) {
+        return false;
+    }
+    record->has_slice_position = take_position(record->picked, &record->slice_position_mm);
+    return true;
+}
+
+void cor_catalog_priv_record_done(CorCatalogRecord *record)
+{
+    free(record->made);
+    json_decref(record->picked);
+    record->attributes = NULL;
+    record->made = NULL;
+    record->picked = NULL;
 }

@@ -41,7 +41,7 @@
 
 /* What is to be put into the catalogue.  All pointers are borrowed for the call. */
 typedef struct CorCatalogEntry {
-    const json_t *index;     /* the record of cor_dicom_index_json() */
+    const json_t *index;     /* the record of cor_host_index() or cor_dicom_index_json() */
     const char *bucket;      /* "pacs", or "output" for derived objects */
     const char *key;         /* passes cor_key_check() */
     uint64_t size;           /* bytes */
@@ -172,15 +172,17 @@ COR_MUSTCHECK bool cor_catalog_migrate(CorSqlTxn *txn, CorError *err);
  * @param ret_outcome   what became of it
  * @param ret_existing  receives for a duplicate the instance that is there, whose bucket and key
  * may differ from the entry's, else NULL; may be NULL.  free() it
- * @param err           INVALID: the record lacks a UID or holds an illegal one.  CONFLICT, with the
- *                      UIDs that collide: same SOP Instance UID with other bytes, same key with
- *                      another UID, or a Series that belongs to another Study
+ * @param err           INVALID: the record lacks a UID or holds an illegal one, or the text of its
+ *                      attributes is no JSON object.  CONFLICT, with the UIDs that collide: same
+ *                      SOP Instance UID with other bytes, same key with another UID, or a Series
+ *                      that belongs to another Study
  */
 COR_MUSTCHECK bool cor_catalog_add(CorSqlTxn *txn, const CorCatalogEntry *entry,
                                    CorCatalogOutcome *ret_outcome,
                                    CorCatalogInstance **ret_existing, CorError *err);
 
-/** Tell what cor_catalog_add() would do, or why it would refuse.  Reads. */
+/** Tell what cor_catalog_add() would do, or why it would refuse, without a look at the attributes.
+ * Reads. */
 COR_MUSTCHECK bool cor_catalog_check(CorSqlTxn *txn, const CorCatalogEntry *entry,
                                      CorCatalogOutcome *ret_outcome,
                                      CorCatalogInstance **ret_existing, CorError *err);

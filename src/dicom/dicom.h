@@ -119,10 +119,10 @@ bool cor_dicom_text(const CorDicom *dicom, uint32_t tag, char *text, size_t size
  * the frames and a byte of padding, frames do not begin at a byte, bytes would have to be swapped,
  * nothing says which fragments make a frame, they are video, or they are more than 65,536 numbers.
  *
- * attributes is the DICOM JSON Model (PS3.18 annex F) of the header without group 2.  Pixel data
- * and binary values of more than 4 KiB are {"vr", "BulkDataURI": "bulkdata/<tag>"}, inside
- * sequences "bulkdata/<tag>/<item>/<tag>".  The same goes for sequences below the sixteenth level
- * and, if the record would else pass json_bytes_max, for the per-frame functional groups.
+ * attributes, the last member, is the DICOM JSON Model (PS3.18 annex F) of the header without group
+ * 2.  Pixel data and binary values of more than 4 KiB are {"vr", "BulkDataURI": "bulkdata/<tag>"},
+ * inside sequences "bulkdata/<tag>/<item>/<tag>".  The same goes for sequences below the sixteenth
+ * level and, if the record would else pass json_bytes_max, for the per-frame functional groups.
  *
  * @param ret_json  receives malloc()ed text to free(), NUL-terminated
  * @param ret_size  receives its bytes without the NUL; may be NULL

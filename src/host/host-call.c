@@ -220,8 +220,8 @@ static bool take_answer(Call *call, CorHostFrame *frame, CorError *err)
     call->result = COR_TAKE(frame->json);
     call->is_over = true;
     if (call->callbacks && call->callbacks->on_result) {
-        call->callbacks->on_result(call->callbacks->context, call->result, frame->text,
-                                   frame->text_size);
+        call->callbacks->on_result(call->callbacks->context, call->result, frame->annex,
+                                   frame->annex_size);
     }
     return true;
 }

@@ -1,23 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* index: one DICOM file to its catalogue record. */
-#include <stdlib.h>
+/* index: one DICOM file to its catalogue record.
+ *
+ * The record is made as one text that ends with its attributes.  It is cut before them where it
+ * lies: what is in front becomes the record, and their text its annex.
+ */
 #include <string.h>
 
 #include "dicom/dicom.h"
 #include "host/host-op.h"
 #include "host/host-slices.h"
 
-/* Records beyond this travel as a file: a frame is bounded. */
+/* Beyond this the attributes travel as a file: a frame is bounded. */
 enum { INLINE_MAX_BYTES = 256 * 1024 };
 
-/* Bytes of the record's last member, which its last brace follows.  No string in JSON has a quote
- * without a backslash, so the name is found where it is meant. */
-static size_t attributes_size(const char *text, size_t size)
+/* Cut the attributes off: they lose the record's last brace, which the record gets back.  No string
+ * in JSON has a quote without a backslash, so the name is found where it is meant. */
+static char *cut(char *text, size_t size)
 {
-    static const char name[] = "\"attributes\":";
-    const char *found = strstr(text, name);
+    static const char name[] = ",\"attributes\":";
+    char *found = strstr(text, name);
 
-    return found ? size - 1 - (size_t) (found + sizeof(name) - 1 - text) : 0;
+    if (!found) {
+        return NULL;
+    }
+    text[size - 1] = '\0';
+    memcpy(found, "}", 2);
+    return found + sizeof(name) - 1;
+}
+
+static bool send_file(CorHostContext *context, const char *attributes, size_t size, CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *output = json_pack("{s:s}", "role", "attributes");
+
+    return cor_host_priv_output(context, output, attributes, size, err);
 }
 
 static bool run(CorHostContext *context, const json_t *request, json_t **ret_result, CorError *err)
@@ -34,15 +49,16 @@ static bool run(CorHostContext *context, const json_t *request, json_t **ret_res
         !cor_dicom_index_json(dicom, &text, &size, err)) {
         return false;
     }
-    *ret_result = json_pack("{s:I}", "attributes_size", (json_int_t) attributes_size(text, size));
-    if (size <= INLINE_MAX_BYTES) {
-        cor_host_priv_result_text(context, "record", text);
-        return *ret_result || cor_fail(err, COR_ERR_NOMEM, "out of memory for a record");
+    const char *attributes = cut(text, size);
+    size_t attributes_size = attributes ? strlen(attributes) : 0;
+    bool is_small = size <= INLINE_MAX_BYTES;
+    cor_host_priv_result_text(context, "record", text, is_small ? attributes : NULL,
+                              is_small ? attributes_size : 0);
+    if (!attributes) {
+        return cor_fail(err, COR_ERR_BUG, "a record without attributes");
     }
-    COR_CLEANUP(cor_json_freep) json_t *output = json_pack("{s:s}", "role", "record");
-    bool is_sent = cor_host_priv_output(context, output, text, size, err);
-    free(text);
-    return is_sent;
+    *ret_result = json_object();
+    return is_small || send_file(context, attributes, attributes_size, err);
 }
 
 const CorHostOperation cor_host_priv_op_index = {.name = "index", .run = run};

@@ -61,13 +61,15 @@ COR_MUSTCHECK bool cor_host_priv_output_fd(CorHostContext *context, json_t *outp
                                            CorError *err);
 
 /**
- * Add a member to the operation's result whose JSON text exists already, so that nobody has to
- * parse it before the other side does.
+ * Add what is JSON text already to the operation's result, so that nobody has to parse it before
+ * the other side does: a member, and an annex that the other side need not parse either.
  *
- * @param name  static
- * @param text  JSON that is known to be well formed; taken and freed
+ * @param name   of the member; static
+ * @param text   JSON that is known to be well formed; taken and freed
+ * @param annex  NULL, or a part of the memory of text that it does not use itself
  */
-void cor_host_priv_result_text(CorHostContext *context, const char *name, char *text);
+void cor_host_priv_result_text(CorHostContext *context, const char *name, char *text,
+                               const char *annex, size_t annex_size);
 
 extern const CorHostOperation cor_host_priv_op_bulk;
 extern const CorHostOperation cor_host_priv_op_frame;

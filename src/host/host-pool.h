@@ -96,8 +96,8 @@ typedef struct CorHostCallbacks {
      * both borrowed.  False ends the call with that error.  The time spent in it does not count
      * against the call's timeout. */
     bool (*on_output)(void *context, int fd, const json_t *output, CorError *err);
-    /* The result, and the text that it was parsed from; both borrowed. */
-    void (*on_result)(void *context, const json_t *result, const char *text, size_t size);
+    /* The result, and the text behind it, not terminated, or NULL; both borrowed. */
+    void (*on_result)(void *context, const json_t *result, const char *annex, size_t size);
     void *context;
 } CorHostCallbacks;
 
@@ -283,8 +283,9 @@ bool cor_host_can_split(const char *algo_id);
 
 /**
  * Read the header of a DICOM file: the catalogue record of dicom/dicom.h's cor_dicom_index_json(),
- * with one more member: attributes_text, the text of its attributes as a string, so that nobody who
- * keeps that text has to write it out again.
+ * but for its attributes.  In the place of the object is a string: attributes_text, which nobody
+ * has parsed.  It is UTF-8 that begins with a brace; that it is JSON is only the host's word, so
+ * whoever keeps it has to look (cor_catalog_add() does).
  *
  * Waits for a host and for the answer together at most timeout_ms.
  */

@@ -45,9 +45,11 @@ void cor_host_priv_frame_done(CorHostFrame *frame)
 {
     close_all(frame->fds, &frame->fd_len);
     json_decref(frame->json);
-    free(frame->text);
+    free(frame->body);
     frame->json = NULL;
-    frame->text = NULL;
+    frame->annex = NULL;
+    frame->annex_size = 0;
+    frame->body = NULL;
 }
 
 void cor_host_priv_reader_done(CorHostReader *reader)
@@ -132,33 +134,55 @@ static bool begin_body(CorHostReader *reader, CorError *err)
     return true;
 }
 
-/* The body is whole: hand over JSON and descriptors, or say what is wrong with them. */
-static bool finish_frame(CorHostReader *reader, CorHostFrame *ret_frame, CorError *err)
+/* Parse the object at the beginning of the body. */
+static bool parse_object(const char *body, size_t size, json_t **ret_json, CorError *err)
 {
-    json_t *json = NULL;
-
-    if (!cor_json_parse(reader->body, reader->body_size, &json, err)) {
+    if (!cor_json_parse(body, size, ret_json, err)) {
         if (err && err->code != COR_ERR_NOMEM) {
             err->code = COR_ERR_CORRUPT;
         }
         cor_error_wrap(err, "frame");
         return false;
     }
+    return json_is_object(*ret_json) || cor_fail(err, COR_ERR_CORRUPT, "frame is no object");
+}
 
+/* Compare what an object says of its frame with what has come. */
+static bool check_frame(const json_t *json, size_t fd_len, bool has_annex, CorError *err)
+{
     const json_t *fds = json_object_get(json, "fds");
     json_int_t wanted = fds ? json_integer_value(fds) : 0;
-    if (!json_is_object(json) || (fds && !json_is_integer(fds)) ||
-        wanted != (json_int_t) reader->fd_len) {
-        json_decref(json);
+
+    if ((fds && !json_is_integer(fds)) || wanted != (json_int_t) fd_len) {
         return cor_fail(err, COR_ERR_CORRUPT,
-                        "frame is no object, or came with %zu descriptors "
-                        "and says something else",
-                        reader->fd_len);
+                        "frame came with %zu descriptors and says something else", fd_len);
+    }
+    if (has_annex && strcmp(cor_json_string(json, "answer", ""), "result") != 0) {
+        return cor_fail(err, COR_ERR_CORRUPT, "frame has an annex and is no result");
+    }
+    return true;
+}
+
+/* The body is whole: hand over JSON, annex and descriptors, or say what is wrong with them. */
+static bool finish_frame(CorHostReader *reader, CorHostFrame *ret_frame, CorError *err)
+{
+    COR_CLEANUP(cor_json_freep) json_t *json = NULL;
+    const char *end = memchr(reader->body, '\0', reader->body_size);
+    size_t size = end ? (size_t) (end - reader->body) : reader->body_size;
+    size_t annex_size = end ? reader->body_size - size - 1 : 0;
+
+    if (end && annex_size == 0) {
+        return cor_fail(err, COR_ERR_CORRUPT, "frame has an empty annex");
+    }
+    if (!parse_object(reader->body, size, &json, err) ||
+        !check_frame(json, reader->fd_len, end, err)) {
+        return false;
     }
 
-    ret_frame->json = json;
-    ret_frame->text_size = reader->body_size;
-    ret_frame->text = COR_TAKE(reader->body);
+    ret_frame->json = COR_TAKE(json);
+    ret_frame->annex = end ? end + 1 : NULL;
+    ret_frame->annex_size = annex_size;
+    ret_frame->body = COR_TAKE(reader->body);
     ret_frame->fd_len = reader->fd_len;
     memcpy(ret_frame->fds, reader->fds, sizeof(reader->fds));
     reader->fd_len = 0;
@@ -326,17 +350,15 @@ bool cor_host_priv_send(const CorHostWait *wait, json_t *json, const int *fds, s
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a frame");
     }
 
-    bool ok = cor_host_priv_send_text(wait, text, fds, fd_len, err);
+    bool ok = cor_host_priv_send_body(wait, text, strlen(text), fds, fd_len, err);
     free(text);
     return ok;
 }
 
-bool cor_host_priv_send_text(const CorHostWait *wait, const char *text, const int *fds,
+bool cor_host_priv_send_body(const CorHostWait *wait, const char *body, size_t size, const int *fds,
                              size_t fd_len, CorError *err)
 {
-    size_t size = strlen(text);
-
     return size <= COR_HOST_FRAME_MAX
-               ? send_bytes(wait, text, size, fds, fd_len, err)
+               ? send_bytes(wait, body, size, fds, fd_len, err)
                : cor_fail(err, COR_ERR_LIMIT, "frame of %zu bytes is too large", size);
 }

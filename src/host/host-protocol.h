@@ -2,10 +2,12 @@
 /* The host protocol, version 1: frames between a pool and its hosts.
  *
  * A frame is a length (4 bytes, big endian, 1 to COR_HOST_FRAME_MAX) and so many bytes of JSON, an
- * object.  Descriptors travel with the frame's first byte (SCM_RIGHTS); "fds" says how many, at
- * most COR_HOST_FRAME_FDS_MAX, and is absent for none.  The pipe is a SOCK_STREAM socket pair of
- * which the host has its end on descriptor 3.  End of file ends the host.  A side that breaks these
- * rules is given up by the other.
+ * object.  In a `result` the object may be followed by a NUL byte and an annex: text that belongs
+ * to it and that nobody has to parse, 1 or more bytes up to the end of the frame.  Descriptors
+ * travel with the frame's first byte (SCM_RIGHTS); "fds" says how many, at most
+ * COR_HOST_FRAME_FDS_MAX, and is absent for none.  The pipe is a SOCK_STREAM socket pair of which
+ * the host has its end on descriptor 3.  End of file ends the host.  A side that breaks these rules
+ * is given up by the other.
  *
  * The pool asks {"op":..., "id":N, ...}, one request at a time, `hello` first; the host answers
  * {"answer":..., "id":N, ...}, with any number of `progress` and `output` and then one `result` or
@@ -17,9 +19,8 @@
  *   input      1 to 64 descriptors; inputs: [one object per descriptor], or absent.
  *              No answer: they are collected for the request that follows.
  *   index      1 file.
- *              -> attributes_size, record; a large record comes as an output with role "record".
- *                 record is the last member, and attributes the last of its own: so their text,
- *                 attributes_size bytes, is known without writing them out again
+ *              -> record: that of dicom/dicom.h without its attributes, whose text is the annex; of
+ *                 a large record the text comes as an output with role "attributes" instead
  *   decode     1 file; frame from 1, values: "stored" (default) or "modality".
  *              -> output with role "pixels", columns, rows, samples_per_pixel, type, photometric,
  *                 frames
@@ -58,7 +59,8 @@
  * Files are sealed memory descriptors or read-only descriptors.  An operation that a host does not
  * know is an error `unsupported`.
  *
- * Ownership  A received frame's JSON and descriptors are the caller's: cor_host_priv_frame_done().
+ * Ownership  A received frame's JSON, annex and descriptors are the caller's:
+ *            cor_host_priv_frame_done().
  * Threads    One thread at a time per descriptor and direction.
  * Blocking   cor_host_priv_send() and _receive() until their deadline; cor_host_priv_read() never.
  * Errors     HOST_LOST: the other side is gone.  CORRUPT: it broke the protocol.  LIMIT: our own
@@ -81,9 +83,10 @@
 #define COR_HOST_FRAME_FDS_MAX 64
 
 typedef struct CorHostFrame {
-    json_t *json; /* an object */
-    char *text;   /* what it was parsed from; malloc()ed */
-    size_t text_size;
+    json_t *json;      /* an object */
+    const char *annex; /* the text behind it, not terminated; NULL if there is none */
+    size_t annex_size;
+    char *body; /* where the annex lies; malloc()ed */
     int fds[COR_HOST_FRAME_FDS_MAX];
     size_t fd_len;
 } CorHostFrame;
@@ -106,7 +109,7 @@ typedef enum CorHostRead {
     COR_HOST_READ_FAILED, /* CORRUPT, NOMEM or IO in err */
 } CorHostRead;
 
-/** Free a frame's JSON and close its descriptors; it is all zero then. */
+/** Free a frame's JSON and annex and close its descriptors; it is all zero then. */
 void cor_host_priv_frame_done(CorHostFrame *frame);
 
 /** Free what has arrived of a frame; the reader is as new. */
@@ -139,11 +142,11 @@ COR_MUSTCHECK bool cor_host_priv_send(const CorHostWait *wait, json_t *json, con
                                       size_t fd_len, CorError *err);
 
 /**
- * As above, for an object that is text already.
+ * As above, for a frame's bytes: an object that is text already and what may follow it.
  *
- * @param text  says "fds" if there are any
+ * @param body  says "fds" if there are any
  */
-COR_MUSTCHECK bool cor_host_priv_send_text(const CorHostWait *wait, const char *text,
+COR_MUSTCHECK bool cor_host_priv_send_body(const CorHostWait *wait, const char *body, size_t size,
                                            const int *fds, size_t fd_len, CorError *err);
 
 /** Name of a COR_HOST_LAYER bit's index (0 to 3): "no_new_privs"; NULL beyond. */

@@ -15,7 +15,7 @@
 #include "host/host-memfd.h"
 #include "host/host-pool-priv.h"
 
-/* A record that does not fit into a frame comes as a file; this is as large as one may be. */
+/* Attributes that do not fit into a frame come as a file; this is as large as one may be. */
 static const uint64_t record_max_bytes = (uint64_t) 16 * 1024 * 1024;
 
 /* Keep the one file that an operation makes. */
@@ -88,68 +88,32 @@ static bool call_for_file(CorHostPool *pool, json_t *json, int fd, int64_t timeo
 
 /* What is heard of a record. */
 typedef struct Index {
-    CorHostFile file;   /* a large record; first, as for other calls */
-    json_t *attributes; /* their text, or NULL */
-    size_t attributes_size;
+    CorHostFile file; /* the attributes of a large one; first, as for other calls */
+    json_t *text;     /* the attributes as a string, or NULL */
 } Index;
 
-/* True if text is one object and nothing else; it is part of well-formed JSON. */
-static bool is_one_object(const char *text, size_t size)
+/* A string of the attributes' text; NULL if it is none. */
+static json_t *text_of(const char *text, size_t size)
 {
-    bool is_string = false;
-    size_t depth = 0;
-    size_t i = 0;
+    bool is_text = size > 0 && text[0] == '{' && !memchr(text, '\0', size);
 
-    for (; i < size; i++) {
-        if (is_string && text[i] == '\\') {
-            i++;
-        } else if (is_string) {
-            is_string = text[i] != '"';
-        } else if (text[i] == '"') {
-            is_string = true;
-        } else if (text[i] == '{' || text[i] == '[') {
-            depth++;
-        } else if ((text[i] == '}' || text[i] == ']') && --depth == 0) {
-            break;
-        }
-    }
-    return size > 0 && text[0] == '{' && i + 1 == size;
+    return is_text ? json_stringn(text, size) : NULL; /* which looks whether it is UTF-8 */
 }
 
-/* The attributes' text from the end of the text around it, which closes `outer` more braces.  A
- * host may lie about its length: what is kept must be a whole object under that name. */
-static json_t *take_attributes(const char *text, size_t size, size_t attributes_size, size_t outer)
-{
-    static const char name[] = "\"attributes\":";
-    size_t name_size = sizeof(name) - 1;
-
-    if (size < outer || attributes_size > size - outer ||
-        size - outer - attributes_size < name_size) {
-        return NULL;
-    }
-    const char *attributes = text + size - outer - attributes_size;
-    if (memcmp(attributes - name_size, name, name_size) != 0 ||
-        !is_one_object(attributes, attributes_size)) {
-        return NULL;
-    }
-    return json_stringn_nocheck(attributes, attributes_size);
-}
-
-static void hear_index(void *context, const json_t *result, const char *text, size_t size)
+static void hear_index(void *context, const json_t *result, const char *annex, size_t size)
 {
     Index *index = context;
-    int64_t attributes_size = cor_json_integer(result, "attributes_size", 0);
 
-    index->attributes_size = attributes_size > 0 ? (size_t) attributes_size : 0;
-    index->attributes = take_attributes(text, size, index->attributes_size, 2);
+    (void) result;
+    index->text = text_of(annex, size);
 }
 
-/* Parse the record that came as a file. */
-static bool read_record(Index *index, json_t **ret_record, CorError *err)
+/* Take the text that came as a file. */
+static bool read_attributes(Index *index, CorError *err)
 {
     const CorHostFile *file = &index->file;
 
-    if (file->fd < 0 || file->size_bytes == 0 || file->size_bytes > record_max_bytes) {
+    if (file->size_bytes == 0 || file->size_bytes > record_max_bytes) {
         return cor_fail(err, COR_ERR_LIMIT, "the host's record has %llu bytes",
                         (unsigned long long) file->size_bytes);
     }
@@ -157,16 +121,15 @@ static bool read_record(Index *index, json_t **ret_record, CorError *err)
     if (text == MAP_FAILED) {
         return cor_fail_errno(err, errno, "read the host's record");
     }
-    bool ok = cor_json_parse(text, file->size_bytes, ret_record, err);
-    index->attributes = take_attributes(text, file->size_bytes, index->attributes_size, 1);
+    index->text = text_of(text, file->size_bytes);
     (void) munmap(text, file->size_bytes);
-    return ok;
+    return true;
 }
 
 static void index_done(Index *index)
 {
     cor_host_file_done(&index->file);
-    json_decref(index->attributes);
+    json_decref(index->text);
 }
 
 bool cor_host_index(CorHostPool *pool, int fd, int64_t timeout_ms, json_t **ret_record,
@@ -178,30 +141,20 @@ bool cor_host_index(CorHostPool *pool, int fd, int64_t timeout_ms, json_t **ret_
     const CorHostCallbacks callbacks = {
         .on_output = keep_file, .on_result = hear_index, .context = &index};
     CorHostRequest request = {.json = json, .fds = &fd, .fd_len = 1, .timeout_ms = timeout_ms};
-    json_t *record = NULL;
 
     if (!json) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for a request");
     }
-    if (!call_once(pool, &request, &callbacks, &result, err)) {
+    if (!call_once(pool, &request, &callbacks, &result, err) ||
+        (index.file.fd >= 0 && !index.text && !read_attributes(&index, err))) {
         return false;
     }
-    if (json_is_object(json_object_get(result, "record"))) {
-        record = json_incref(json_object_get(result, "record"));
-    } else {
-        json_decref(index.attributes); /* of a frame without a record */
-        index.attributes = NULL;
-        if (!read_record(&index, &record, err)) {
-            return false;
-        }
-    }
-    if (!index.attributes || json_object_set_new(record, "attributes_text", index.attributes) < 0) {
-        index.attributes = NULL;
-        json_decref(record);
+    json_t *record = json_object_get(result, "record");
+    if (!json_is_object(record) || !index.text ||
+        json_object_set(record, "attributes_text", index.text) < 0) {
         return cor_fail(err, COR_ERR_BUG, "the host sent no record, or no text of it");
     }
-    index.attributes = NULL;
-    *ret_record = record;
+    *ret_record = json_incref(record);
     return true;
 }
 

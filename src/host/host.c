@@ -25,6 +25,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/string.h"
 #include "base/time.h"
 #include "host/host-memfd.h"
 #include "host/host-op.h"
@@ -55,6 +56,8 @@ struct CorHostContext {
     size_t memory_max_bytes;
     const char *text_name; /* of a member that the result gets as text, or NULL */
     char *text;            /* owned */
+    const char *annex;     /* in the memory of text, or NULL */
+    size_t annex_size;
 };
 
 size_t cor_host_priv_frame_max(const CorHostContext *context)
@@ -135,21 +138,23 @@ static bool keep_inputs(CorHostContext *context, CorHostFrame *frame, CorError *
     return true;
 }
 
-/* The text of an answer, with the member that is text already before its last brace. */
-static char *answer_text(const CorHostContext *context, const json_t *json, bool is_result)
+/* The body of an answer; in a result the member that is text already stands before the last brace,
+ * and the annex behind it. */
+static void append_answer(const CorHostContext *context, const char *json, bool is_result,
+                          CorString *body)
 {
-    char *text = cor_json_text(json);
-    char *joined = NULL;
-
-    if (!text || !is_result || !context->text) {
-        return text;
+    if (!is_result || !context->text) {
+        cor_string_append_text(body, json);
+        return;
     }
-    if (asprintf(&joined, "%.*s,\"%s\":%s}", (int) strlen(text) - 1, text, context->text_name,
-                 context->text) < 0) {
-        joined = NULL;
+    cor_string_append(body, json, strlen(json) - 1);
+    cor_string_printf(body, ",\"%s\":", context->text_name);
+    cor_string_append_text(body, context->text);
+    cor_string_append(body, "}", 1);
+    if (context->annex) {
+        cor_string_append(body, "", 1); /* with its NUL */
+        cor_string_append(body, context->annex, context->annex_size);
     }
-    free(text);
-    return joined;
 }
 
 /* Send an answer; takes the reference, NULL is a lack of memory. */
@@ -158,29 +163,37 @@ static bool answer(CorHostContext *context, const char *kind, json_t *json, int 
     CorHostWait wait = {.fd = COR_HOST_FD, .wake_fd = -1, .deadline_ms = cor_time_ms() + SEND_MS};
     COR_CLEANUP(cor_json_freep) json_t *owned = json;
     COR_CLEANUP(cor_freep) char *text = NULL;
+    COR_CLEANUP(cor_string_freep) CorString *body = cor_string_new(COR_HOST_FRAME_MAX);
     CorError why = {0};
 
     if (owned && json_object_set_new(owned, "answer", json_string(kind)) == 0 &&
         json_object_set_new(owned, "id", json_integer(context->id)) == 0 &&
         (fd < 0 || json_object_set_new(owned, "fds", json_integer(1)) == 0)) {
-        text = answer_text(context, owned, strcmp(kind, "result") == 0);
+        text = cor_json_text(owned);
     }
     if (!text) {
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for an answer");
     }
-    if (cor_host_priv_send_text(&wait, text, &fd, fd >= 0 ? 1 : 0, &why)) {
+    append_answer(context, text, strcmp(kind, "result") == 0, body);
+    if (!cor_string_check(body, err)) {
+        return false;
+    }
+    if (cor_host_priv_send_body(&wait, cor_string_text(body), cor_string_size(body), &fd,
+                                fd >= 0 ? 1 : 0, &why)) {
         return true;
     }
-    /* Only this is known to have sent nothing. */
-    context->is_lost |= why.code != COR_ERR_LIMIT;
+    context->is_lost = true; /* part of it may have been sent */
     return cor_fail(err, why.code, "%s", why.text);
 }
 
-void cor_host_priv_result_text(CorHostContext *context, const char *name, char *text)
+void cor_host_priv_result_text(CorHostContext *context, const char *name, char *text,
+                               const char *annex, size_t annex_size)
 {
     free(context->text);
     context->text_name = name;
     context->text = text;
+    context->annex = annex;
+    context->annex_size = annex_size;
 }
 
 /* Something has arrived while an operation runs: only a cancel may. */
@@ -321,7 +334,7 @@ static void handle(CorHostContext *context, CorHostFrame *frame)
     }
     if (strcmp(name, "input") != 0) {
         run_operation(context, name, frame->json);
-        cor_host_priv_result_text(context, NULL, NULL);
+        cor_host_priv_result_text(context, NULL, NULL, NULL, 0);
         forget_inputs(context);
     }
 }

@@ -4,7 +4,8 @@
  *   1. what is refused says why, and gives nothing;
  *   2. what is accepted is an object with as many descriptors as it says, and sending it again
  * gives an equal one;
- *   3. no descriptor stays open.
+ *   3. an annex lies behind the object of a result, and nowhere else;
+ *   4. no descriptor stays open.
  */
 #include "fuzz.h"
 
@@ -74,6 +75,18 @@ static void check_again(const CorHostFrame *frame)
     (void) close(pair[1]);
 }
 
+static volatile unsigned annex_sum; /* so that all of an annex is read */
+
+static unsigned sum_of(const char *bytes, size_t size)
+{
+    unsigned sum = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        sum += (unsigned char) bytes[i];
+    }
+    return sum;
+}
+
 /* Read all frames that are there; false when the sender was found out. */
 static bool read_all(CorHostReader *reader, int fd)
 {
@@ -89,6 +102,10 @@ static bool read_all(CorHostReader *reader, int fd)
         }
         FUZZ_CHECK(json_is_object(frame.json));
         FUZZ_CHECK(cor_json_integer(frame.json, "fds", 0) == (int64_t) frame.fd_len);
+        FUZZ_CHECK(!frame.annex == (frame.annex_size == 0));
+        FUZZ_CHECK(!frame.annex ||
+                   strcmp(cor_json_string(frame.json, "answer", ""), "result") == 0);
+        annex_sum += sum_of(frame.annex, frame.annex_size);
         check_again(&frame);
         cor_host_priv_frame_done(&frame);
     }

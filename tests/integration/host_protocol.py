@@ -70,12 +70,16 @@ class Connection:
         return data
 
     def receive(self):
-        """The next frame: (message, [descriptor])."""
+        """The next frame: (message, [descriptor]); the message of a result has its annex."""
         fds = []
         try:
             (size,) = struct.unpack(">I", self._read(4, fds))
             assert 0 < size <= FRAME_MAX
-            message = json.loads(self._read(size, fds))
+            text, _nul, annex = self._read(size, fds).partition(b"\0")
+            message = json.loads(text)
+            if annex:
+                assert message["answer"] == "result"
+                message["annex"] = json.loads(annex)
             assert message.get("fds", 0) == len(fds)
             return message, fds
         except BaseException:

@@ -212,7 +212,9 @@ def test_a_run_can_be_cancelled_and_the_host_goes_on(host):
         list(answers)
     assert caught.value.code == "cancelled"
     host.cancel(number)  # too late: ignored
-    assert host.result(host.ask("index", [files[0]]))["record"]["rows"] == 512
+    result = host.result(host.ask("index", [files[0]]))
+    assert result["record"]["rows"] == result["annex"]["00280010"]["Value"][0] == 512
+    assert "attributes" not in result["record"]
 
 
 def test_progress_begins_with_0_and_ends_with_1(host):

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "test.h"
+#include "catalog-fixture.h"
 
-#include <string.h>
-
-#include "base/array.h"
-#include "base/json.h"
 #include "catalog/catalog-priv.h"
 
 static json_t *parse(const char *text)
@@ -16,6 +12,36 @@ static json_t *parse(const char *text)
         fail_msg("%s", err.text);
     }
     return json;
+}
+
+typedef struct Reading {
+    json_t *json;
+    CorCatalogRecord record;
+} Reading;
+
+static bool run_record(CorSqlTxn *txn, void *arg, CorError *err)
+{
+    Reading *reading = arg;
+
+    return cor_catalog_priv_record(reading->json, &reading->record, err) &&
+           cor_catalog_priv_record_attributes(txn, reading->json, &reading->record, err);
+}
+
+static void reading_done(Reading *reading)
+{
+    cor_catalog_priv_record_done(&reading->record);
+    json_decref(reading->json);
+}
+
+/* Read a record with its attributes. */
+static void read_record(Fixture *fixture, const char *text, Reading *reading)
+{
+    CorError err = {0};
+
+    reading->json = parse(text);
+    if (!cor_sql_read(fixture->db, run_record, reading, &err)) {
+        fail_msg("%s", err.text);
+    }
 }
 
 #define UIDS                                                                                 \
@@ -32,19 +58,16 @@ static void numbers_may_be_missing_null_or_nonsense(void **state)
         "{" UIDS ",\"attributes\":{\"00200032\":{\"Value\":[1,2,\"x\"]},\"00200037\":{\"Value\":"
         "[1,0,0,0,1,0]}},\"modality\":\"SEVENTEEN LETTERS\"}",
     };
-    (void) state;
 
     for (size_t i = 0; i < COR_ARRAY_LEN(odd); i++) {
-        CorCatalogRecord record;
-        CorError err = {0};
-        COR_CLEANUP(cor_json_freep) json_t *json = parse(odd[i]);
+        COR_CLEANUP(reading_done) Reading reading = {0};
 
-        assert_true(cor_catalog_priv_record(json, &record, &err));
-        assert_false(record.has_instance_number);
-        assert_false(record.has_slice_position);
-        assert_int_equal(record.rows, 0);
-        assert_int_equal(record.frames, 0);
-        assert_null(record.modality);
+        read_record(*state, odd[i], &reading);
+        assert_false(reading.record.has_instance_number);
+        assert_false(reading.record.has_slice_position);
+        assert_int_equal(reading.record.rows, 0);
+        assert_int_equal(reading.record.frames, 0);
+        assert_null(reading.record.modality);
     }
 }
 
@@ -59,18 +82,16 @@ static void the_slice_position_is_along_the_normal_of_the_image(void **state)
         {"[10,20,30]},\"00200037\":{\"Value\":[\"1\",\"0\",\"0\",\"0\",\"0\",\"-1\"]}",
          20}, /* coronal */
     };
-    (void) state;
 
     for (size_t i = 0; i < COR_ARRAY_LEN(cases); i++) {
+        COR_CLEANUP(reading_done) Reading reading = {0};
         char text[512];
-        CorCatalogRecord record;
 
         (void) snprintf(text, sizeof(text),
                         "{" UIDS ",\"attributes\":{\"00200032\":{\"Value\":%s}}", cases[i].text);
-        COR_CLEANUP(cor_json_freep) json_t *json = parse(text);
-        assert_true(cor_catalog_priv_record(json, &record, NULL));
-        assert_true(record.has_slice_position);
-        assert_true(record.slice_position_mm == cases[i].expected);
+        read_record(*state, text, &reading);
+        assert_true(reading.record.has_slice_position);
+        assert_true(reading.record.slice_position_mm == cases[i].expected);
     }
 }
 
@@ -141,9 +162,10 @@ static void long_texts_are_cut_between_characters(void **state)
 
 int main(void)
 {
+#define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_open, fixture_close)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_may_be_missing_null_or_nonsense),
-        cmocka_unit_test(the_slice_position_is_along_the_normal_of_the_image),
+        CASE(numbers_may_be_missing_null_or_nonsense),
+        CASE(the_slice_position_is_along_the_normal_of_the_image),
         cmocka_unit_test(a_name_is_its_groups_joined_as_in_a_file),
         cmocka_unit_test(names_are_folded_for_searching),
         cmocka_unit_test(long_texts_are_cut_between_characters),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "algo/algo.h"
+#include "base/array.h"
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/id.h"
@@ -159,6 +160,22 @@ static int close_pool(void **state)
     return 0;
 }
 
+/* The attributes of a record, parsed. */
+static json_t *attributes_of(const json_t *record)
+{
+    const char *text = cor_json_string(record, "attributes_text", "");
+    json_t *attributes = NULL;
+
+    assert_true(cor_json_parse(text, strlen(text), &attributes, NULL));
+    return attributes;
+}
+
+static const char *value_at(const json_t *attributes, const char *tag)
+{
+    return json_string_value(
+        json_array_get(json_object_get(json_object_get(attributes, tag), "Value"), 0));
+}
+
 static void a_file_is_indexed(void **state)
 {
     COR_CLEANUP(cor_fd_closep) int fd = slice_fd(0);
@@ -172,7 +189,61 @@ static void a_file_is_indexed(void **state)
     assert_string_equal(cor_json_string(record, "sop_instance_uid", ""), slice_uid(0));
     assert_string_equal(cor_json_string(record, "study_instance_uid", ""), "1.2.3.1");
     assert_int_equal(cor_json_integer(record, "rows", 0), SIDE);
+    assert_null(json_object_get(record, "attributes"));
+    json_t *attributes = attributes_of(record);
+    assert_string_equal(value_at(attributes, "00080018"), slice_uid(0));
+    assert_non_null(json_object_get(attributes, "7FE00010"));
+    json_decref(attributes);
     json_decref(record);
+}
+
+/* A slice with so many texts before its pixels. */
+static int slice_with_texts(size_t len, size_t text_size)
+{
+    size_t pixels_size = 12 + SIDE * SIDE * 2;
+    uint8_t *bytes = cor_new_array(uint8_t, FILE_MAX + len * (8 + text_size));
+    int fd = -1;
+    Builder file;
+
+    build_slice(&file, 0);
+    size_t size = file.size - pixels_size;
+    assert_non_null(bytes);
+    memcpy(bytes, file.bytes, size);
+    for (size_t i = 0; i < len; i++) {
+        uint8_t head[8] = {0x29, 0,   (uint8_t) i,         0x10,
+                           'L',  'T', (uint8_t) text_size, (uint8_t) (text_size >> 8)};
+        memcpy(bytes + size, head, sizeof(head));
+        memset(bytes + size + sizeof(head), 'x', text_size);
+        size += sizeof(head) + text_size;
+    }
+    memcpy(bytes + size, file.bytes + file.size - pixels_size, pixels_size);
+    assert_true(cor_host_priv_memfd_new("slice", bytes, size + pixels_size, &fd, NULL));
+    free(bytes);
+    return fd;
+}
+
+static void attributes_of_any_length_are_one_text(void **state)
+{
+    static const size_t lens[] = {1, 60, 63, 64, 65, 66, 67, 200}; /* 256 KiB are in between */
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        COR_CLEANUP(cor_fd_closep) int fd = slice_with_texts(lens[i], 4000);
+        json_t *record = NULL;
+        CorError err = {0};
+
+        if (!cor_host_index(pool, fd, PATIENCE_MS, &record, &err)) {
+            fail_msg("%s", err.text);
+        }
+        json_t *attributes = attributes_of(record);
+        char tag[16];
+        (void) snprintf(tag, sizeof(tag), "002910%02X", (unsigned) lens[i] - 1);
+        assert_int_equal(strlen(value_at(attributes, tag)), 4000);
+        assert_string_equal(value_at(attributes, "00080018"), slice_uid(0));
+        assert_int_equal(cor_json_integer(record, "rows", 0), SIDE);
+        json_decref(attributes);
+        json_decref(record);
+    }
 }
 
 static void what_is_no_dicom_is_refused_and_the_host_goes_on(void **state)
@@ -455,6 +526,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_indexed),
+        cmocka_unit_test(attributes_of_any_length_are_one_text),
         cmocka_unit_test(what_is_no_dicom_is_refused_and_the_host_goes_on),
         cmocka_unit_test(a_frame_is_decoded_to_its_stored_values),
         cmocka_unit_test(a_frame_that_there_is_not_is_refused),

@@ -149,6 +149,48 @@ static void more_descriptors_than_a_frame_holds_arrive_in_order(void **state)
     cor_host_pool_free(pool);
 }
 
+static void attributes_are_text_whatever_a_host_says(void **state)
+{
+#define INPUT(text) text, sizeof(text) - 1
+    static const struct {
+        const char *input;
+        size_t size;
+        const char *attributes; /* NULL: the answer is refused */
+    } cases[] = {
+        {INPUT("a{}"), "{}"},
+        {INPUT("a{\"00100020\":\xC3\xBC"), "{\"00100020\":\xC3\xBC"}, /* cut: not our affair */
+        {INPUT("f{\"00100020\":{}}"), "{\"00100020\":{}}"},
+        {INPUT("n"), NULL},
+        {INPUT("a[]"), NULL},
+        {INPUT("a {}"), NULL},
+        {INPUT("a{\0}"), NULL},
+        {INPUT("a{\xff}"), NULL},
+        {INPUT("a{\xC3"), NULL},
+        {INPUT("f"), NULL},
+        {INPUT("f7"), NULL},
+        {INPUT("f{\0}"), NULL},
+        {INPUT("f{\xff}"), NULL},
+    };
+    CorHostPool *pool = make_pool(1, 1);
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        COR_CLEANUP(cor_fd_closep) int fd = -1;
+        COR_CLEANUP(cor_json_freep) json_t *record = NULL;
+        CorError err = {0};
+
+        assert_true(cor_host_priv_memfd_new("test", cases[i].input, cases[i].size, &fd, &err));
+        bool ok = cor_host_index(pool, fd, PATIENCE_MS, &record, &err);
+        assert_int_equal(ok, cases[i].attributes != NULL);
+        assert_int_equal(ok, err.code == COR_OK);
+        assert_int_equal(cor_json_integer(record, "rows", 0), ok ? 7 : 0);
+        assert_string_equal(cor_json_string(record, "attributes_text", "none"),
+                            ok ? cases[i].attributes : "none");
+    }
+    assert_int_equal(stats_of(pool).losses, 0);
+    cor_host_pool_free(pool);
+}
+
 static void a_released_host_is_used_again(void **state)
 {
     CorHostPool *pool = make_pool(0, 2);
@@ -715,6 +757,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_is_answered_by_another_process),
         cmocka_unit_test(more_descriptors_than_a_frame_holds_arrive_in_order),
+        cmocka_unit_test(attributes_are_text_whatever_a_host_says),
         cmocka_unit_test(a_released_host_is_used_again),
         cmocka_unit_test(the_host_that_was_used_last_goes_first),
         cmocka_unit_test(a_crash_costs_one_call),

@@ -61,16 +61,19 @@ static size_t count_open_fds(void)
 }
 
 /* The bytes of a frame; returns their number. */
-static size_t make_frame(uint8_t *bytes, const char *json)
+static size_t make_frame_of(uint8_t *bytes, const char *body, size_t size)
 {
-    size_t size = strlen(json);
-
     bytes[0] = (uint8_t) (size >> 24);
     bytes[1] = (uint8_t) (size >> 16);
     bytes[2] = (uint8_t) (size >> 8);
     bytes[3] = (uint8_t) size;
-    memcpy(bytes + 4, json, size);
+    memcpy(bytes + 4, body, size);
     return size + 4;
+}
+
+static size_t make_frame(uint8_t *bytes, const char *json)
+{
+    return make_frame_of(bytes, json, strlen(json));
 }
 
 static void write_bytes(const Pair *pair, const void *bytes, size_t size)
@@ -225,6 +228,79 @@ static void what_is_no_json_object_is_refused(void **state)
     }
 }
 
+static void a_result_may_have_an_annex_that_is_not_looked_at(void **state)
+{
+    static const char body[] = "{\"answer\":\"result\"}\0{\0\xff";
+    Pair *pair = *state;
+    uint8_t bytes[64];
+    size_t size = make_frame_of(bytes, body, sizeof(body) - 1);
+
+    for (size_t cut = 1; cut < size; cut++) {
+        CorHostFrame frame = {0};
+        CorError err = {0};
+
+        write_bytes(pair, bytes, cut);
+        assert_int_equal(read_frame(pair, &frame, &err), COR_HOST_READ_AGAIN);
+        write_bytes(pair, bytes + cut, size - cut);
+        assert_int_equal(read_frame(pair, &frame, &err), COR_HOST_READ_FRAME);
+        assert_string_equal(cor_json_string(frame.json, "answer", ""), "result");
+        assert_int_equal(frame.annex_size, 3);
+        assert_memory_equal(frame.annex, "{\0\xff", 3);
+        cor_host_priv_frame_done(&frame);
+        assert_null(frame.annex);
+    }
+}
+
+static void a_frame_without_an_annex_has_none(void **state)
+{
+    Pair *pair = *state;
+    uint8_t bytes[64];
+    CorHostFrame frame = {0};
+    CorError err = {0};
+
+    write_bytes(pair, bytes, make_frame(bytes, "{\"answer\":\"result\"}"));
+    assert_int_equal(read_frame(pair, &frame, &err), COR_HOST_READ_FRAME);
+    assert_null(frame.annex);
+    assert_int_equal(frame.annex_size, 0);
+    cor_host_priv_frame_done(&frame);
+}
+
+static void an_annex_where_none_belongs_is_refused(void **state)
+{
+#define BODY(text)             \
+    {                          \
+        text, sizeof(text) - 1 \
+    }
+    static const struct {
+        const char *body;
+        size_t size;
+    } cases[] = {
+        BODY("{\"answer\":\"progress\"}\0{}"),
+        BODY("{\"answer\":\"output\"}\0{}"),
+        BODY("{\"answer\":\"error\"}\0{}"),
+        BODY("{\"answer\":1}\0{}"),
+        BODY("{\"op\":\"index\"}\0{}"),
+        BODY("{\"answer\":\"result\"}\0"), /* empty */
+        BODY("{\"answer\":\"result\"\0}"),
+        BODY("\0{\"answer\":\"result\"}"),
+        BODY("\0"),
+    };
+    Pair *pair = *state;
+    uint8_t bytes[64];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        CorHostFrame frame = {0};
+        CorError err = {0};
+
+        write_bytes(pair, bytes, make_frame_of(bytes, cases[i].body, cases[i].size));
+        assert_int_equal(read_frame(pair, &frame, &err), COR_HOST_READ_FAILED);
+        assert_int_equal(err.code, COR_ERR_CORRUPT);
+        assert_null(frame.json);
+        assert_null(frame.annex);
+        cor_host_priv_reader_done(&pair->reader);
+    }
+}
+
 static void a_wrong_number_of_descriptors_is_refused_and_they_are_closed(void **state)
 {
     static const char *const texts[] = {"{}",          "{\"fds\":0}",  "{\"fds\":1}",
@@ -368,6 +444,7 @@ static void a_frame_that_is_too_large_is_not_sent(void **state)
     json_t *json = json_pack("{s:s%}", "a", text, COR_HOST_FRAME_MAX);
     assert_false(cor_host_priv_send(&wait, json, NULL, 0, &err));
     assert_int_equal(err.code, COR_ERR_LIMIT);
+    assert_false(cor_host_priv_send_body(&wait, text, COR_HOST_FRAME_MAX + 1, NULL, 0, NULL));
     assert_int_equal(read_frame(pair, &frame, &err), COR_HOST_READ_AGAIN);
     json_decref(json);
     free(text);
@@ -427,6 +504,9 @@ int main(void)
         WITH_PAIR(descriptors_arrive_with_their_own_frame),
         WITH_PAIR(a_length_outside_its_bounds_is_refused),
         WITH_PAIR(what_is_no_json_object_is_refused),
+        WITH_PAIR(a_result_may_have_an_annex_that_is_not_looked_at),
+        WITH_PAIR(a_frame_without_an_annex_has_none),
+        WITH_PAIR(an_annex_where_none_belongs_is_refused),
         WITH_PAIR(a_wrong_number_of_descriptors_is_refused_and_they_are_closed),
         WITH_PAIR(more_descriptors_than_allowed_are_refused_and_closed),
         WITH_PAIR(descriptors_hidden_in_the_middle_of_a_frame_are_counted),

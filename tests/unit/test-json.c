@@ -51,6 +51,11 @@ static void nesting_is_bounded(void **state)
 
     assert_false(cor_json_parse(deep, sizeof(deep), &json, &err));
     assert_int_equal(err.code, COR_ERR_LIMIT);
+    assert_false(cor_json_check_depth(deep, sizeof(deep), &err));
+    assert_int_equal(err.code, COR_ERR_LIMIT);
+    assert_true(cor_json_check_depth(deep, 64, NULL));
+    assert_false(cor_json_check_depth(deep, 65, NULL));
+    assert_true(cor_json_check_depth("\"[[[\\\"[\"", 9, NULL));
 }
 
 int main(void)
