@@ -76,6 +76,9 @@ bool cor_archive_read(CorArchive *archive, CorBlobTemp *temp, json_t **ret_recor
         !cor_host_index(archive->options.hosts, file, COR_ARCHIVE_INDEX_TIMEOUT_MS, &record, err)) {
         return false;
     }
+    if (!cor_catalog_order(record, err)) {
+        return false;
+    }
     if (cor_json_boolean(record, "truncated", false)) {
         return cor_fail(err, COR_ERR_CORRUPT, "the pixel data are cut off: the file is incomplete");
     }

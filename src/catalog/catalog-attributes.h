@@ -25,8 +25,8 @@ COR_MUSTCHECK bool cor_catalog_priv_attributes(CorSqlTxn *txn, const json_t *ind
                                                CorError *err);
 
 /**
- * Parse some of the attributes, in one pass and without looking at the others.  What is not there
- * or cannot be parsed is left out.
+ * Parse some of the attributes, in one pass and without looking at the others.  What is not
+ * there, is longer than COR_CATALOG_VALUE_MAX or cannot be parsed is left out.
  *
  * @param attributes  the text, or NULL for none
  * @param tags        in their order

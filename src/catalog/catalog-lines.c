@@ -7,7 +7,6 @@
 #include "base/array.h"
 #include "base/json.h"
 
-#define MEMBER_MAX ((size_t) 65536) /* bytes; what is longer is only in the metadata */
 #define SOURCES_MAX ((size_t) 8)
 #define TAG_AT ((size_t) 1) /* of a line: behind the first quote */
 #define TAG_LEN ((size_t) 8)
@@ -235,14 +234,14 @@ static void append_line(const char *tag, CorCatalogSpan value, CorString *lines)
     COR_CLEANUP(cor_json_freep) json_t *json = NULL;
     COR_CLEANUP(cor_freep) char *text = NULL;
 
-    if (value.text[0] != '{') {
+    if (value.text[0] != '{' || value.size > COR_CATALOG_VALUE_MAX) {
         return;
     }
     if (!is_plain(value)) {
         text = cor_json_parse(value.text, value.size, &json, NULL) ? cor_json_text(json) : NULL;
         value = (CorCatalogSpan){.text = text, .size = text ? strlen(text) : 0};
     }
-    if (value.size > 0 && value.size <= MEMBER_MAX) {
+    if (value.size > 0) {
         cor_string_printf(lines, "\"%s\":", tag);
         cor_string_append(lines, value.text, value.size);
         cor_string_append(lines, "\n", 1);

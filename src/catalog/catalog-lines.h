@@ -19,6 +19,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Bytes of an attribute; what is longer is only in the metadata. */
+#define COR_CATALOG_VALUE_MAX ((size_t) 65536)
+
 /* A stretch of somebody's text. */
 typedef struct CorCatalogSpan {
     const char *text;
@@ -33,7 +36,8 @@ bool cor_catalog_priv_is_ready(CorCatalogLevel level, const char *tag);
  * @param attributes  compact and in the order of tags; NULL for none */
 void cor_catalog_priv_ready(CorCatalogLevel level, const char *attributes, CorString *lines);
 
-/** Go through the members of a compact JSON object, which must be whole; false at the end.
+/** Go through the members of a compact JSON object; false at the end.  Of another text they mean
+ * nothing.
  *
  * @param at  in: where to go on, first the object's text; out: behind the member */
 bool cor_catalog_priv_next_member(const char **at, CorCatalogSpan *ret_member);

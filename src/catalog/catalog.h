@@ -167,6 +167,15 @@ COR_MUSTCHECK bool cor_catalog_open(const char *path, const CorSqlOptions *optio
 COR_MUSTCHECK bool cor_catalog_migrate(CorSqlTxn *txn, CorError *err);
 
 /**
+ * Bring the attributes of a large record into the order in which they are kept, which takes time:
+ * rather here, in the caller's thread, than in cor_catalog_add(), while others wait to write.
+ *
+ * @param record  of cor_host_index(); changed if it is large and not in that order
+ * @param err     INVALID as of cor_catalog_add()
+ */
+COR_MUSTCHECK bool cor_catalog_order(json_t *record, CorError *err);
+
+/**
  * Put an instance into the catalogue.  Writes; idempotent.
  *
  * @param ret_outcome   what became of it

@@ -19,7 +19,7 @@ typedef struct Entry {
 struct CorRecent {
     CorSql *catalog;
     pthread_mutex_t mutex;
-    uint64_t time; /* guarded by mutex, as all below: commits so far */
+    uint64_t version; /* guarded by mutex, as all below: what is kept is true of this one */
     size_t kept;
     size_t next; /* place of the ring */
     Entry ring[COR_RECENT_MAX];
@@ -94,17 +94,19 @@ static void add(CorRecent *recent, CorCatalogInstance *instance)
     recent->kept++;
 }
 
-/* --- life --- */
-
-static void on_commit(void *context)
+/* Forget what is not true any more; the version that is kept now. */
+static uint64_t catch_up(CorRecent *recent)
 {
-    CorRecent *recent = context;
+    uint64_t version = cor_sql_version(recent->catalog);
 
-    (void) pthread_mutex_lock(&recent->mutex);
-    recent->time++;
-    forget_all(recent);
-    (void) pthread_mutex_unlock(&recent->mutex);
+    if (recent->version != version) {
+        forget_all(recent);
+        recent->version = version;
+    }
+    return version;
 }
+
+/* --- life --- */
 
 bool cor_dicomweb_priv_recent_new(CorSql *catalog, CorRecent **ret_recent, CorError *err)
 {
@@ -114,10 +116,6 @@ bool cor_dicomweb_priv_recent_new(CorSql *catalog, CorRecent **ret_recent, CorEr
         return cor_fail(err, COR_ERR_NOMEM, "out of memory for recent instances");
     }
     (void) pthread_mutex_init(&recent->mutex, NULL);
-    if (!cor_sql_watch(catalog, on_commit, recent, err)) {
-        cor_dicomweb_priv_recent_free(recent);
-        return false;
-    }
     recent->catalog = catalog;
     *ret_recent = recent;
     return true;
@@ -126,9 +124,6 @@ bool cor_dicomweb_priv_recent_new(CorSql *catalog, CorRecent **ret_recent, CorEr
 void cor_dicomweb_priv_recent_free(CorRecent *recent)
 {
     if (recent) {
-        if (recent->catalog) {
-            cor_sql_unwatch(recent->catalog, on_commit, recent);
-        }
         forget_all(recent);
         (void) pthread_mutex_destroy(&recent->mutex);
         free(recent);
@@ -151,12 +146,12 @@ static bool is_of(const char *wanted, const char *has)
 }
 
 CorCatalogInstance *cor_dicomweb_priv_recent_find(CorRecent *recent, const CorCatalogUids *uids,
-                                                  uint64_t *ret_time)
+                                                  uint64_t *ret_version)
 {
     CorCatalogInstance *found = NULL;
 
     (void) pthread_mutex_lock(&recent->mutex);
-    *ret_time = recent->time;
+    *ret_version = catch_up(recent);
     const Entry *entry = find_entry(recent, uids->sop_instance_uid);
     if (entry && is_of(uids->series_instance_uid, entry->instance->series_instance_uid) &&
         is_of(uids->study_instance_uid, entry->instance->study_instance_uid)) {
@@ -167,12 +162,14 @@ CorCatalogInstance *cor_dicomweb_priv_recent_find(CorRecent *recent, const CorCa
 }
 
 void cor_dicomweb_priv_recent_keep(CorRecent *recent, const CorCatalogInstance *instance,
-                                   uint64_t time)
+                                   uint64_t version)
 {
     const char *uid = instance->sop_instance_uid;
+    bool was_settled = version % 2 == 0;
 
     (void) pthread_mutex_lock(&recent->mutex);
-    if (recent->time == time && !is_first_time(recent, uid) && !find_entry(recent, uid)) {
+    if (was_settled && catch_up(recent) == version && !is_first_time(recent, uid) &&
+        !find_entry(recent, uid)) {
         CorCatalogInstance *own = copy(instance);
         if (own) {
             add(recent, own);

@@ -22,7 +22,7 @@
 
 typedef struct CorRecent CorRecent;
 
-/** Begin to hear of the catalogue's commits; it must live longer. */
+/** @param catalog  must live longer */
 COR_MUSTCHECK bool cor_dicomweb_priv_recent_new(CorSql *catalog, CorRecent **ret_recent,
                                                 CorError *err);
 
@@ -32,11 +32,11 @@ COR_DEFINE_CLEANUP(CorRecent, cor_dicomweb_priv_recent_free)
 
 /** Find an instance, in that series of that study where they are given; NULL if it is not kept.
  *
- * @param ret_time  receives the time of the catalogue, for what is read of it from now on */
+ * @param ret_version  receives cor_sql_version(), for what is read of the catalogue from now on */
 CorCatalogInstance *cor_dicomweb_priv_recent_find(CorRecent *recent, const CorCatalogUids *uids,
-                                                  uint64_t *ret_time);
+                                                  uint64_t *ret_version);
 
-/** Keep an instance that was read of the catalogue, unless it has changed since that time or this
- * is the first that is heard of it. */
+/** Keep an instance that was read of the catalogue, unless that has changed since or this is the
+ * first that is heard of it. */
 void cor_dicomweb_priv_recent_keep(CorRecent *recent, const CorCatalogInstance *instance,
-                                   uint64_t time);
+                                   uint64_t version);

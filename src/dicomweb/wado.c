@@ -61,12 +61,12 @@ bool cor_dicomweb_priv_find_instance(CorDicomweb *dicomweb, const CorCatalogUids
                                      CorCatalogInstance **ret_instance, CorError *err)
 {
     Query query = {.uids = uids};
-    uint64_t time = 0;
+    uint64_t version = 0;
 
     if (!check_uids(uids, err)) {
         return false;
     }
-    *ret_instance = cor_dicomweb_priv_recent_find(dicomweb->recent, uids, &time);
+    *ret_instance = cor_dicomweb_priv_recent_find(dicomweb->recent, uids, &version);
     if (*ret_instance) {
         return true;
     }
@@ -78,7 +78,7 @@ bool cor_dicomweb_priv_find_instance(CorDicomweb *dicomweb, const CorCatalogUids
         !is_of(uids->study_instance_uid, instance->study_instance_uid)) {
         return cor_fail(err, COR_ERR_NOT_FOUND, "there is no such instance");
     }
-    cor_dicomweb_priv_recent_keep(dicomweb->recent, instance, time);
+    cor_dicomweb_priv_recent_keep(dicomweb->recent, instance, version);
     *ret_instance = COR_TAKE(instance);
     return true;
 }

@@ -121,6 +121,7 @@ typedef struct CorSqlWriter {
     int64_t unsynced_since_ms; /* the first commit that is not synced; 0: all are */
     bool has_written;          /* the latest commit wrote to the log */
     bool syncs;                /* the present value of PRAGMA synchronous is FULL */
+    _Atomic uint64_t version;  /* odd while a COMMIT runs */
     atomic_bool lost_sync;     /* an fsync failed: the log must be moved before it can be trusted */
 } CorSqlWriter;
 

@@ -227,7 +227,10 @@ static bool commit(CorSqlWriter *writer, CorError *err)
         return cor_fail(err, COR_ERR_UNAVAILABLE, "failure made by a test");
     }
     writer->has_written = false;
-    if (!run_text(writer->txn, "COMMIT", err)) {
+    (void) atomic_fetch_add(&writer->version, 1);
+    bool is_committed = run_text(writer->txn, "COMMIT", err);
+    (void) atomic_fetch_add(&writer->version, 1);
+    if (!is_committed) {
         note_sync_failure(writer, sqlite3_extended_errcode(writer->txn->conn));
         cor_error_wrap(err, "commit");
         return false;
@@ -513,6 +516,11 @@ void cor_sql_test_fail(CorSql *db, CorSqlFailure where, int n)
     pthread_mutex_lock(&db->writer.mutex);
     *(where == COR_SQL_FAIL_RUN ? &db->writer.fail_run : &db->writer.fail_commit) = n;
     pthread_mutex_unlock(&db->writer.mutex);
+}
+
+uint64_t cor_sql_version(const CorSql *db)
+{
+    return atomic_load(&db->writer.version);
 }
 
 static bool sum_steps(CorSqlTxn *txn, void *arg, CorError *err)

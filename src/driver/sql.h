@@ -124,7 +124,7 @@ COR_MUSTCHECK bool cor_sql_write_then(CorSql *db, CorSqlRun *run, CorSqlDone *do
 /**
  * Tell that a write of this thread will be handed over in a moment, when something has been done
  * that takes a millisecond: commits that are about to be made wait for it, up to two of them, and
- * it shares one.  cor_sql_write_beside() must follow, or cor_sql_withdraw().
+ * it shares one.  A cor_sql_write_beside() that says so must follow, or cor_sql_withdraw().
  */
 void cor_sql_announce(CorSql *db);
 void cor_sql_withdraw(CorSql *db);
@@ -158,6 +158,15 @@ COR_MUSTCHECK bool cor_sql_sync(CorSql *db, CorError *err);
  * consistent snapshot, which holds every write that had returned before.
  */
 COR_MUSTCHECK bool cor_sql_read(CorSql *db, CorSqlRun *run, void *arg, CorError *err);
+
+/**
+ * A number for what readers see: while it stays the same, so does that.  Odd while a commit is
+ * being made, when it may be either.
+ *
+ * What is kept of the database is true if the number was even before it was read, and is the same
+ * when it is used.
+ */
+uint64_t cor_sql_version(const CorSql *db);
 
 /** Called on the writer thread after a COMMIT: readers see it.  As short as a CorSqlDone, and must
  * not call cor_sql_watch() or cor_sql_unwatch(). */

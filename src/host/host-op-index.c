@@ -57,8 +57,11 @@ static bool run(CorHostContext *context, const json_t *request, json_t **ret_res
     if (!attributes) {
         return cor_fail(err, COR_ERR_BUG, "a record without attributes");
     }
+    if (!is_small && !send_file(context, attributes, attributes_size, err)) {
+        return false;
+    }
     *ret_result = json_object();
-    return is_small || send_file(context, attributes, attributes_size, err);
+    return true;
 }
 
 const CorHostOperation cor_host_priv_op_index = {.name = "index", .run = run};

@@ -71,8 +71,9 @@ static void other_texts_are_brought_into_order(void **state)
         {"{\"00100020\":{},\"00100010\":{}}", "{\"00100010\":{},\"00100020\":{}}"},
         {"{\"00100020\": {}}", "{\"00100020\":{}}"},
         {"{\"00100020\":{\n\t}}\r\n", "{\"00100020\":{}}"},
-        {"{\"00100020\":{\"vr\":\"LO\", \"Value\":[\"a b\"]}}",
-         "{\"00100020\":{\"Value\":[\"a b\"],\"vr\":\"LO\"}}"},
+        {"{\"00100020\":{\"vr\":\"LO\", \"Value\":[\"a b\"]}}", "{\"00100020\":" LO("a b") "}"},
+        {"{\"00100020\":{\"vr\":\"LO\",\"Value\":[1]},\"00100010\":{}}",
+         "{\"00100010\":{},\"00100020\":{\"Value\":[1],\"vr\":\"LO\"}}"},
         {"{\"0010002\\u0030\":{}}", "{\"00100020\":{}}"},
         {"{\"0010000d\":{}}", "{\"0010000d\":{}}"},
         {"{\"b\":1,\"a\":2}", "{\"a\":2,\"b\":1}"},
@@ -81,6 +82,61 @@ static void other_texts_are_brought_into_order(void **state)
     for (size_t i = 0; i < COR_ARRAY_LEN(texts); i++) {
         assert_kept(*state, &texts[i]);
     }
+}
+
+/* A record whose text is longer than what is left to the writer. */
+static json_t *large_record(const char *begin, const char *end)
+{
+    enum { LARGE = 100000 };
+    COR_CLEANUP(cor_freep) char *filling = malloc(LARGE + 1);
+
+    assert_non_null(filling);
+    memset(filling, 'x', LARGE);
+    filling[LARGE] = '\0';
+    json_t *record = json_pack("{s:s++}", "attributes_text", begin, filling, end);
+    assert_non_null(record);
+    return record;
+}
+
+static void a_large_text_is_brought_into_order_beforehand(void **state)
+{
+    COR_CLEANUP(cor_json_freep)
+    json_t *sorted = large_record("{\"00100010\":{\"Value\":[\"", "\"]},\"00100020\":{}}");
+    COR_CLEANUP(cor_json_freep)
+    json_t *other = large_record("{\"00100020\":{},\"00100010\":{\"Value\":[\"", "\"]}}");
+    COR_CLEANUP(cor_json_freep)
+    json_t *broken = large_record("{\"00100020\":{},\"00100010\":{\"Value\":[\"", "\"}}");
+    COR_CLEANUP(cor_json_freep)
+    json_t *small = json_pack("{s:s}", "attributes_text", "{\"b\":{},\"a\":{}}");
+    COR_CLEANUP(cor_json_freep) json_t *none = json_pack("{s:{}}", "attributes");
+    CorError err = {0};
+    (void) state;
+
+    const char *before = cor_json_string(sorted, "attributes_text", "");
+    assert_true(cor_catalog_order(sorted, &err));
+    assert_ptr_equal(cor_json_string(sorted, "attributes_text", ""), before);
+    assert_true(cor_catalog_order(other, &err));
+    assert_string_equal(cor_json_string(other, "attributes_text", ""), before);
+    assert_false(cor_catalog_order(broken, &err));
+    assert_int_equal(err.code, COR_ERR_INVALID);
+    assert_true(cor_catalog_order(small, &err)); /* the writer does it */
+    assert_string_equal(cor_json_string(small, "attributes_text", ""), "{\"b\":{},\"a\":{}}");
+    assert_true(cor_catalog_order(none, &err));
+}
+
+static void a_value_that_is_too_long_is_not_picked(void **state)
+{
+    static const char *const tags[] = {"00100010", "00100020"};
+    COR_CLEANUP(cor_json_freep)
+    json_t *record =
+        large_record("{\"00100010\":{\"Value\":[\"", "\"]},\"00100020\":{\"Value\":[7]}}");
+    COR_CLEANUP(cor_json_freep) json_t *picked = NULL;
+    (void) state;
+
+    assert_true(cor_catalog_priv_pick(cor_json_string(record, "attributes_text", ""), tags,
+                                      COR_ARRAY_LEN(tags), &picked, NULL));
+    assert_int_equal(json_object_size(picked), 1);
+    assert_non_null(json_object_get(picked, "00100020"));
 }
 
 static void assert_refused(Fixture *fixture, const char *text)
@@ -349,6 +405,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_text_in_order_is_kept_as_it_is),
         CASE(other_texts_are_brought_into_order),
+        cmocka_unit_test(a_large_text_is_brought_into_order_beforehand),
+        cmocka_unit_test(a_value_that_is_too_long_is_not_picked),
         CASE(a_text_that_is_no_json_object_is_refused),
         CASE(a_text_may_be_nested_as_deeply_as_one_that_is_parsed),
         CASE(a_duplicate_needs_no_attributes),

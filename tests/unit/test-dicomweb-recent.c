@@ -75,12 +75,12 @@ static bool ask(int number)
     const CorCatalogUids uids = {.study_instance_uid = "1.2",
                                  .series_instance_uid = "1.2.3",
                                  .sop_instance_uid = instance->sop_instance_uid};
-    uint64_t time = 0;
+    uint64_t version = 0;
     COR_CLEANUP(cor_catalog_instance_freep)
-    CorCatalogInstance *found = cor_dicomweb_priv_recent_find(recent, &uids, &time);
+    CorCatalogInstance *found = cor_dicomweb_priv_recent_find(recent, &uids, &version);
 
     if (!found) {
-        cor_dicomweb_priv_recent_keep(recent, instance, time);
+        cor_dicomweb_priv_recent_keep(recent, instance, version);
         return false;
     }
     assert_string_equal(found->sop_instance_uid, instance->sop_instance_uid);
@@ -119,9 +119,9 @@ static bool is_found(const char *study, const char *series, const char *instance
 {
     const CorCatalogUids uids = {
         .study_instance_uid = study, .series_instance_uid = series, .sop_instance_uid = instance};
-    uint64_t time = 0;
+    uint64_t version = 0;
     COR_CLEANUP(cor_catalog_instance_freep)
-    CorCatalogInstance *found = cor_dicomweb_priv_recent_find(recent, &uids, &time);
+    CorCatalogInstance *found = cor_dicomweb_priv_recent_find(recent, &uids, &version);
 
     return found != NULL;
 }
@@ -142,13 +142,13 @@ static void what_was_read_before_a_commit_is_not_kept(void **state)
 {
     COR_CLEANUP(cor_catalog_instance_freep) CorCatalogInstance *instance = instance_of(1);
     const CorCatalogUids uids = {.sop_instance_uid = instance->sop_instance_uid};
-    uint64_t time = 0;
+    uint64_t version = 0;
     (void) state;
 
     assert_false(ask(1));
-    assert_null(cor_dicomweb_priv_recent_find(recent, &uids, &time));
+    assert_null(cor_dicomweb_priv_recent_find(recent, &uids, &version));
     commit_something();
-    cor_dicomweb_priv_recent_keep(recent, instance, time);
+    cor_dicomweb_priv_recent_keep(recent, instance, version);
     assert_false(is_found(NULL, NULL, "1.2.3.1"));
 }
 

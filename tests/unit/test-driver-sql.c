@@ -476,6 +476,7 @@ typedef struct Beside {
     CorSql *db;
     const char *name;
     int64_t seen; /* by the one that is done beside it; -1: it was not called */
+    bool differs;
 } Beside;
 
 static bool insert_beside(CorSqlTxn *txn, void *arg, CorError *err)
@@ -516,6 +517,44 @@ static void something_else_is_done_while_a_write_is_committed(void **state)
     assert_true(cor_sql_write(fixture->db, insert_item, "two", COR_SQL_SYNCED, &err));
     cor_sql_withdraw(fixture->db);
     assert_int_equal(count(fixture->db), 2);
+}
+
+/* Under the same even number readers see the same. */
+static void look_at_version(void *arg)
+{
+    Beside *beside = arg;
+    uint64_t last = 1;
+
+    for (int i = 0; i < 20; i++) {
+        uint64_t version = cor_sql_version(beside->db);
+        int64_t seen = count(beside->db);
+        if (version % 2 == 0 && cor_sql_version(beside->db) == version) {
+            beside->differs = beside->differs || (last == version && beside->seen != seen);
+            beside->seen = seen;
+            last = version;
+        }
+    }
+}
+
+static void the_version_says_whether_readers_see_the_same(void **state)
+{
+    Fixture *fixture = *state;
+    char name[16];
+    Beside beside = {.db = fixture->db, .name = name};
+    const CorSqlBeside look = {.meanwhile = look_at_version};
+
+    uint64_t before = cor_sql_version(fixture->db);
+    assert_int_equal(count(fixture->db), 0);
+    assert_true(cor_sql_version(fixture->db) == before && before % 2 == 0);
+    for (int i = 1; i <= 300; i++) {
+        before = cor_sql_version(fixture->db);
+        (void) snprintf(name, sizeof(name), "item %d", i);
+        assert_true(cor_sql_write_beside(fixture->db, insert_beside, &look, &beside,
+                                         COR_SQL_RELAXED, NULL));
+        assert_true(cor_sql_version(fixture->db) > before);
+        assert_int_equal(cor_sql_version(fixture->db) % 2, 0);
+    }
+    assert_false(beside.differs);
 }
 
 /* ---- damage ---- */
@@ -766,6 +805,7 @@ int main(int argc, char **argv)
         WITH_DB(the_log_is_moved_into_the_main_file_and_does_not_grow_for_ever),
         WITH_DB(waiting_for_a_write_on_the_writer_thread_is_refused),
         WITH_DB(something_else_is_done_while_a_write_is_committed),
+        WITH_DB(the_version_says_whether_readers_see_the_same),
         WITH_DB(everything_committed_survives_kill_9),
         WITH_DB(a_cut_log_loses_only_its_tail),
         WITH_DB(a_damaged_bit_in_the_log_loses_only_what_follows_it),
