@@ -93,23 +93,30 @@ class RealHost:
     def __init__(self):
         self._host = None
 
-    def _ask(self, op, data, **members):
-        """(result or output's message, output's bytes), or the refusal as a string."""
+    def _answers(self, op, data, **members):
+        """All answers, each with its output's bytes; only the refusal as a string, if it is one."""
         if self._host is None:
             self._host = host_protocol.Host(BINARY)
         try:
-            answers = list(self._host.answers(self._host.ask(op, [data], **members)))
+            return list(self._host.answers(self._host.ask(op, [data], **members)))
         except host_protocol.HostError as error:
-            return f'{error.code}: {error.message}', None
+            return [(f'{error.code}: {error.message}', None)]
+
+    def _ask(self, op, data, **members):
+        """(result or output's message, output's bytes), or the refusal as a string."""
+        answers = self._answers(op, data, **members)
+        if isinstance(answers[0][0], str):
+            return answers[0]
         outputs = [answer for answer in answers if answer[0]['answer'] == 'output']
         return outputs[0] if outputs else answers[-1]
 
     def index(self, data):
         """The catalogue record, or the refusal as a string."""
-        message, output = self._ask('index', data)
+        *outputs, (message, _none) = self._answers('index', data)
         if isinstance(message, str):
             return message
-        return json.loads(output) if output is not None else message['record']
+        attributes = json.loads(outputs[0][1]) if outputs else message['annex']
+        return {**message['record'], 'attributes': attributes}
 
     def decode(self, data, frame, values):
         """The bytes of a frame's plane, or the refusal as a string."""
