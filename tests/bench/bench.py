@@ -4,6 +4,8 @@
 
 Prints a table and writes FOLDER/bench.json.  Nothing is judged: a figure stands beside its target, and
 beside what the disk or the reference system needs.  Needs two cores, 5 GB of disk and up to nine minutes.
+A disk is slow for some minutes after much was deleted: ext4 passes over inodes that were, and what lies
+under a virtual disk has to be found again.
 """
 import argparse
 import json
