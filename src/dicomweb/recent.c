@@ -140,23 +140,13 @@ static CorCatalogInstance *copy(const CorCatalogInstance *instance)
     return made ? memcpy(made, instance, size) : NULL;
 }
 
-static bool is_of(const char *wanted, const char *has)
-{
-    return !wanted || strcmp(wanted, has) == 0;
-}
-
-CorCatalogInstance *cor_dicomweb_priv_recent_find(CorRecent *recent, const CorCatalogUids *uids,
+CorCatalogInstance *cor_dicomweb_priv_recent_find(CorRecent *recent, const char *uid,
                                                   uint64_t *ret_version)
 {
-    CorCatalogInstance *found = NULL;
-
     (void) pthread_mutex_lock(&recent->mutex);
     *ret_version = catch_up(recent);
-    const Entry *entry = find_entry(recent, uids->sop_instance_uid);
-    if (entry && is_of(uids->series_instance_uid, entry->instance->series_instance_uid) &&
-        is_of(uids->study_instance_uid, entry->instance->study_instance_uid)) {
-        found = copy(entry->instance);
-    }
+    const Entry *entry = find_entry(recent, uid);
+    CorCatalogInstance *found = entry ? copy(entry->instance) : NULL;
     (void) pthread_mutex_unlock(&recent->mutex);
     return found;
 }

@@ -30,10 +30,10 @@ COR_MUSTCHECK bool cor_dicomweb_priv_recent_new(CorSql *catalog, CorRecent **ret
 void cor_dicomweb_priv_recent_free(CorRecent *recent);
 COR_DEFINE_CLEANUP(CorRecent, cor_dicomweb_priv_recent_free)
 
-/** Find an instance, in that series of that study where they are given; NULL if it is not kept.
+/** Find an instance by its SOP Instance UID; NULL if it is not kept.
  *
  * @param ret_version  receives cor_sql_version(), for what is read of the catalogue from now on */
-CorCatalogInstance *cor_dicomweb_priv_recent_find(CorRecent *recent, const CorCatalogUids *uids,
+CorCatalogInstance *cor_dicomweb_priv_recent_find(CorRecent *recent, const char *uid,
                                                   uint64_t *ret_version);
 
 /** Keep an instance that was read of the catalogue, unless that has changed since or this is the

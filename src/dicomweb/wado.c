@@ -57,28 +57,39 @@ static bool is_of(const char *wanted, const char *has)
     return !wanted || strcmp(wanted, has) == 0;
 }
 
-bool cor_dicomweb_priv_find_instance(CorDicomweb *dicomweb, const CorCatalogUids *uids,
-                                     CorCatalogInstance **ret_instance, CorError *err)
+/* NULL if there is none. */
+static bool look_up(CorDicomweb *dicomweb, const CorCatalogUids *uids,
+                    CorCatalogInstance **ret_instance, CorError *err)
 {
     Query query = {.uids = uids};
     uint64_t version = 0;
 
-    if (!check_uids(uids, err)) {
+    query.instance =
+        cor_dicomweb_priv_recent_find(dicomweb->recent, uids->sop_instance_uid, &version);
+    if (!query.instance) {
+        if (!cor_sql_read(dicomweb->options.catalog, run_find, &query, err)) {
+            return false;
+        }
+        if (query.instance) {
+            cor_dicomweb_priv_recent_keep(dicomweb->recent, query.instance, version);
+        }
+    }
+    *ret_instance = query.instance;
+    return true;
+}
+
+bool cor_dicomweb_priv_find_instance(CorDicomweb *dicomweb, const CorCatalogUids *uids,
+                                     CorCatalogInstance **ret_instance, CorError *err)
+{
+    COR_CLEANUP(cor_catalog_instance_freep) CorCatalogInstance *instance = NULL;
+
+    if (!check_uids(uids, err) || !look_up(dicomweb, uids, &instance, err)) {
         return false;
     }
-    *ret_instance = cor_dicomweb_priv_recent_find(dicomweb->recent, uids, &version);
-    if (*ret_instance) {
-        return true;
-    }
-    if (!cor_sql_read(dicomweb->options.catalog, run_find, &query, err)) {
-        return false;
-    }
-    COR_CLEANUP(cor_catalog_instance_freep) CorCatalogInstance *instance = query.instance;
     if (!instance || !is_of(uids->series_instance_uid, instance->series_instance_uid) ||
         !is_of(uids->study_instance_uid, instance->study_instance_uid)) {
         return cor_fail(err, COR_ERR_NOT_FOUND, "there is no such instance");
     }
-    cor_dicomweb_priv_recent_keep(dicomweb->recent, instance, version);
     *ret_instance = COR_TAKE(instance);
     return true;
 }

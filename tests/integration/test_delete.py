@@ -51,6 +51,8 @@ def test_an_instance_that_was_read_again_and_again_goes_at_once(filled):
     path = "/studies/{}/series/{}/instances/{}".format(*uids)
     for _ in range(5):
         assert [filled.get("/dicom-web" + path + more).status_code for more in ("", "/frames/1", "/rendered")] == [200] * 3
+    for elsewhere in [(slices.uid("other"), *uids[1:]), (uids[0], slices.uid("study", "b"), uids[2])]:
+        assert filled.get("/dicom-web/studies/{}/series/{}/instances/{}".format(*elsewhere)).status_code == 404
     assert delete(filled, *uids).status_code == 204
     assert [filled.get("/dicom-web" + path + more).status_code for more in ("", "/frames/1", "/rendered")] == [404] * 3
 

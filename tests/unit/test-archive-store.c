@@ -70,11 +70,10 @@ static int close_archive(void **state)
 }
 
 /* Store an image whose bytes are so many times the same. */
-static bool store(const char *sop, uint8_t byte, size_t size, const char *key,
-                  CorArchiveStored *ret_stored, CorError *err)
+static bool store_item(const Item *item, uint8_t byte, size_t size, const char *key,
+                       CorArchiveStored *ret_stored, CorError *err)
 {
-    const Item item = {.sop = sop};
-    json_t *record = fixture_record(&item);
+    json_t *record = fixture_record(item);
     CorBlobTemp *temp = NULL;
 
     memset(data, byte, size);
@@ -85,6 +84,14 @@ static bool store(const char *sop, uint8_t byte, size_t size, const char *key,
     cor_blob_temp_free(temp);
     json_decref(record);
     return ok;
+}
+
+static bool store(const char *sop, uint8_t byte, size_t size, const char *key,
+                  CorArchiveStored *ret_stored, CorError *err)
+{
+    const Item item = {.sop = sop};
+
+    return store_item(&item, byte, size, key, ret_stored, err);
 }
 
 static bool is_there(const char *key, uint8_t byte, size_t size)
@@ -142,6 +149,24 @@ static void a_row_that_cannot_be_committed_takes_its_object_with_it(void **state
     assert_false(is_there("1.1/1.1.1/1.2.1.dcm", 1, LARGE));
     assert_true(store("1.2.1", 1, LARGE, NULL, &stored, NULL));
     assert_true(is_there("1.1/1.1.1/1.2.1.dcm", 1, LARGE));
+}
+
+/* A host was taken over: the catalogue finds out only when the object is named. */
+static void a_header_that_is_no_json_leaves_nothing(void **state)
+{
+    static const Item item = {.sop = "1.2.1",
+                              .without = "attributes",
+                              .with = "{\"attributes_text\":\"{\\\"00100020\\\":}\"}"};
+    CorArchiveStored stored;
+    CorError err = {0};
+    (void) state;
+
+    assert_false(store_item(&item, 1, LARGE, NULL, &stored, &err));
+    assert_int_equal(err.code, COR_ERR_INVALID);
+    assert_false(has_row("1.2.1"));
+    assert_false(is_there("1.1/1.1.1/1.2.1.dcm", 1, LARGE));
+    assert_true(store("1.2.1", 1, LARGE, NULL, &stored, NULL));
+    assert_false(stored.is_duplicate);
 }
 
 static void a_row_without_its_object_has_it_again_when_the_image_is_sent_again(void **state)
@@ -212,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(an_object_that_cannot_be_synced_leaves_neither_object_nor_row),
         CASE(a_row_that_cannot_be_committed_takes_its_object_with_it),
+        CASE(a_header_that_is_no_json_leaves_nothing),
         CASE(a_row_without_its_object_has_it_again_when_the_image_is_sent_again),
         CASE(nobody_is_told_that_an_image_is_stored_whose_object_is_lost),
         CASE(the_same_image_under_another_key_leaves_no_object),
